@@ -1,0 +1,35 @@
+"""Errors, sorted by the reaction that they need.
+
+GantryError
+├── SettingsError     a person must change a setting: say all problems, wait unready
+├── Malformed         this input can never be understood: refuse it at the door or dead-letter it
+├── Fenced            another process holds the duty now: let go of what is in hand
+└── Unavailable       the server is away or full: wait and do the same again
+"""
+
+from __future__ import annotations
+
+
+class GantryError(Exception):
+    """Any error that Gantry raises on purpose."""
+
+
+class SettingsError(GantryError):
+    """One or more settings are missing or wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """`problems`: one sentence each, beginning with the setting's name."""
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class Malformed(GantryError):
+    """Input that no later attempt can understand; the message is safe to log."""
+
+
+class Fenced(GantryError):
+    """The lease under which this work was taken belongs to somebody else."""
+
+
+class Unavailable(GantryError):
+    """Redis did not answer, or refused for want of memory."""

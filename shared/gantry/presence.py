@@ -1,0 +1,46 @@
+"""What a running process says of itself in Redis, for the dashboard and the command line."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import gantry
+from gantry.clock import Clock
+from gantry.errors import Unavailable
+from gantry.health import Health
+from gantry.runtime import pause
+from gantry.settings import Settings
+from gantry.streams.scripts import Calls
+from gantry.topology import Topology
+
+EVERY_S = 3.0
+TTL_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """Keeps alive:<service>:<instance> while the process lives."""
+
+    service: str
+    config: Settings
+    calls: Calls
+    keys: Topology
+    health: Health
+    clock: Clock
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Say it every EVERY_S seconds; a server that is away is readiness' business, not this loop's."""
+        key = self.keys.alive(self.service, self.config.instance)
+        since = self.clock.now_us() // 1_000_000
+        while not stop.is_set():
+            state, reason = self.health.state()
+            fields = {"state": state, "reason": reason, "since": since, "version": gantry.__version__}
+            fields |= {"configuration": self.config.digest(), "port": self.config.metrics_port}
+            flat = [part for pair in fields.items() for part in pair]
+            try:
+                await self.calls.once("alive", [key], [TTL_MS, *flat])
+                self.health.has("redis")
+            except Unavailable as error:
+                self.health.lacks("redis", f"Redis does not answer: {error}")
+            await pause(stop, EVERY_S)

@@ -1,0 +1,84 @@
+"""Settings from the environment: read once, all problems reported at once, by name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gantry.errors import SettingsError
+
+DEFAULT_SOCKET = Path("var/redis/redis.sock")
+
+
+def _new_instance() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+
+
+def _embedded_url() -> str:
+    return f"unix://{DEFAULT_SOCKET.absolute()}"
+
+
+class Settings(BaseModel):
+    """What every service reads. A field's setting is its name in capitals; a secret has a `_FILE` twin."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    redis_url: str = Field(default_factory=_embedded_url)  # without it: the server that `gantry up` runs here
+    gantry_site: str = Field(default="main", pattern=r"^[A-Za-z0-9_.-]+$")
+    config_dir: Path = Path("config")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console", ""] = ""  # empty: console on a terminal, else json
+    instance: str = Field(default_factory=_new_instance, pattern=r"^[A-Za-z0-9_.-]+$")
+    device_quota: int = Field(default=200_000, gt=0)  # units that one device may hold anywhere in Gantry
+    metrics_port: int = Field(default=9100, ge=0, le=65535)
+
+    def digest(self) -> str:
+        """Eight characters that differ when the configuration differs; secrets do not enter."""
+        text = self.model_dump_json(exclude={"instance", "metrics_port"})
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S], environ: Mapping[str, str]) -> S:
+    """Read `kind` from the environment. Raises SettingsError that names every missing or wrong setting."""
+    problems: list[str] = []
+    given: dict[str, Any] = {}
+    for field in kind.model_fields:
+        name = field.upper()
+        value = _value(name, environ, problems)
+        if value is not None:
+            given[field] = value.strip().lower() if field in {"log_level", "log_format"} else value
+    try:
+        settings = kind(**given)
+    except ValidationError as error:
+        problems += [_sentence(e["loc"], e["msg"]) for e in error.errors(include_input=False, include_url=False)]
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _value(name: str, environ: Mapping[str, str], problems: list[str]) -> str | None:
+    path = environ.get(f"{name}_FILE")
+    if path:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f"{name}_FILE cannot be read: {error}")
+            return None
+    return environ.get(name) or None  # an empty setting is one that is not set
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]).upper() if location else ""
+    if message == "Field required":
+        return f"{name} is not set"
+    return f"{name}: {message.removeprefix('Value error, ')}" if name else message.removeprefix("Value error, ")

@@ -1,0 +1,1 @@
+"""Redis Streams: the client, the scripts, and what their replies mean."""

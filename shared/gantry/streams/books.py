@@ -1,0 +1,69 @@
+"""Reading the ledger, and recounting it from the keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gantry import ledger, topology
+from gantry.ledger import Difference, Ledger
+from gantry.streams.client import Client
+from gantry.streams.scripts import Calls, text
+from gantry.topology import Topology
+
+_COUNTER = "ledger:"
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The ledger, and where a recount of the keys disagrees with it."""
+
+    ledger: Ledger
+    recount: dict[str, int]
+    differences: list[Difference]
+
+    @property
+    def balanced(self) -> bool:
+        """Nothing disagrees."""
+        return not self.differences
+
+
+class Books:
+    """The accounts of one site."""
+
+    def __init__(self, client: Client, calls: Calls, keys: Topology) -> None:
+        self._client, self._calls, self._keys = client, calls, keys
+
+    async def read(self) -> Ledger:
+        """Both lines at one instant, from the counters: cheap enough for every second. Raises Unavailable."""
+        keys = [self._keys.raw, self._keys.events, self._keys.ledger]
+        values = _numbers(await self._calls.once("ledger", keys, [topology.PUBLISHER_GROUP]))
+        waiting = values.pop("pending") + values.pop("lag")
+        return ledger.read(values, in_raw=values.pop("in_raw"), waiting=waiting)
+
+    async def audit(self) -> Audit:
+        """Recount everything at one instant: about 1 ms of the server per 1,000 lanes. Raises Unavailable."""
+        k = self._keys
+        heads = [k.raw, k.events, k.dead, k.ledger, k.inside, *map(k.due, topology.TARGETS)]
+        arguments = [topology.PROCESSOR_GROUP, topology.PUBLISHER_GROUP, len(topology.TARGETS)]
+        seen: dict[str, None] = {}
+        while True:  # until no lane comes or goes between naming them and counting them
+            for target in topology.TARGETS:
+                names = await self._client.zrange(k.due(target), 0, -1)
+                seen.update(dict.fromkeys(k.lane(target, text(name)) for name in names))
+            reply = await self._calls.once("audit", [*heads, *seen], arguments)
+            if text(reply[0]) != "MOVED":
+                return _audit(_numbers(reply))
+
+
+def _audit(values: dict[str, int]) -> Audit:
+    counters = {name.removeprefix(_COUNTER): n for name, n in values.items() if name.startswith(_COUNTER)}
+    recount = {name: n for name, n in values.items() if not name.startswith(_COUNTER)}
+    waiting = recount["pending"] + recount["lag"]
+    lines = ledger.read(counters, in_raw=recount["raw_entries"], waiting=waiting)
+    return Audit(lines, recount, ledger.differences(lines, recount))
+
+
+def _numbers(reply: list[Any]) -> dict[str, int]:
+    names = [text(name) for name in reply[::2]]
+    return dict(zip(names, map(int, reply[1::2]), strict=True))

@@ -1,0 +1,56 @@
+"""The consumer groups, made before the first entry; a publisher's place on the group's list."""
+
+from __future__ import annotations
+
+import redis.exceptions
+
+from gantry import topology
+from gantry.streams.client import Client
+from gantry.streams.scripts import Calls, text
+from gantry.topology import Topology
+
+
+async def prepare(client: Client, keys: Topology) -> None:
+    """Create streams and groups where they are missing, so that the groups exist from the first entry.
+
+    ENTRIESREAD 0 gives an exact lag from the start. Safe to repeat.
+    """
+    for stream, group in (
+        (keys.raw, topology.PROCESSOR_GROUP),
+        (keys.events, topology.PUBLISHER_GROUP),
+        (keys.events, topology.JOURNAL_GROUP),
+    ):
+        try:
+            await client.xgroup_create(stream, group, id="0", mkstream=True, entries_read=0)
+        except redis.exceptions.ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+
+async def enlist(client: Client, keys: Topology, instance: str) -> None:
+    """Put a living publisher on the group's list, so that XINFO CONSUMERS shows it; it never holds entries."""
+    await client.xgroup_createconsumer(keys.events, topology.PUBLISHER_GROUP, instance)
+
+
+async def delist(client: Client, keys: Topology, instance: str) -> None:
+    """Take a leaving publisher off the list."""
+    await client.xgroup_delconsumer(keys.events, topology.PUBLISHER_GROUP, instance)
+
+
+async def reap(client: Client, calls: Calls, keys: Topology) -> list[str]:
+    """Strike off publishers whose alive key is gone; returns their names."""
+    gone = []
+    for row in await client.xinfo_consumers(keys.events, topology.PUBLISHER_GROUP):
+        name = text(row["name"])
+        if name == topology.PUBLISHER_CONSUMER:
+            continue
+        alive = keys.alive(topology.PUBLISHER_GROUP, name)
+        if await calls.sure("reap", [keys.events, alive], [topology.PUBLISHER_GROUP, name]):
+            gone.append(name)
+    return gone
+
+
+async def trim(calls: Calls, keys: Topology, *, keep_receipts: int = 10_000) -> int:
+    """Drop what the publishers have taken (the journal does not read yet); returns how many entries of `events`."""
+    arguments = [keep_receipts, topology.PUBLISHER_GROUP]
+    return int(await calls.sure("trim", [keys.events, keys.receipts], arguments))

@@ -1,0 +1,55 @@
+"""Appending to `raw`: durable when it returns, each entry once, refused entry by entry when there is no room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from gantry.codec import raw_arguments
+from gantry.event import RawEntry
+from gantry.streams.scripts import LADDER, Calls
+from gantry.topology import Topology
+
+BATCH = 200  # entries a script: about a millisecond of the server's time
+
+
+class Answer(IntEnum):
+    """What append.lua says of one entry."""
+
+    TAKEN = 1
+    TAKEN_BEFORE = 0
+    DEVICE_FULL = -1  # DEVICE_QUOTA is used up
+    SITE_FULL = -2  # the memory ladder
+
+    @property
+    def refused(self) -> bool:
+        """Offer it again later, before anything newer of the same device."""
+        return self < 0
+
+
+class Inlet:
+    """One producer's way into `raw`: a spool (for ever) or one push of a counter (`ttl_s`)."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        keys: Topology,
+        producer: str,
+        *,
+        quota: int,
+        ttl_s: int = 0,
+        ladder: int = LADDER["append"],
+    ) -> None:
+        self._calls, self._ttl_s, self._ladder, self._quota = calls, ttl_s, ladder, quota
+        self._keys = [keys.raw, keys.ledger, keys.inside, keys.producer(producer)]
+
+    async def append(self, source: str, entries: Sequence[RawEntry]) -> list[Answer]:
+        """One answer per entry. Raises Unavailable when the server is away; then the same call may be repeated.
+
+        Numbers (`seq`) of one device must grow; `entries` are at most BATCH.
+        """
+        if not entries:
+            return []
+        flat = [argument for entry in entries for argument in raw_arguments(entry)]
+        arguments = [self._quota, self._ladder, source, self._ttl_s, *flat]
+        return [Answer(code) for code in await self._calls.once("append", self._keys, arguments)]

@@ -1,0 +1,44 @@
+-- append: take one producer's batch into raw, in order, each entry once, as far as memory and the devices' quotas allow.
+-- KEYS 1 raw stream  2 ledger hash  3 inside hash device -> units held  4 producer hash device -> last number taken
+-- ARGV 1 device quota  2 ladder percent (0 off)  3 source  4 producer's ttl in s (0 keeps it)
+--      then per entry: dev seq id t_dev t_rx enc body
+-- Returns per entry: 1 taken, 0 taken before, -1 device's quota is used up, -2 memory.
+--      After a refusal nothing later of that device is taken: its number would hide the hole.
+--@include memory
+local raw, ledger, inside, producer = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local quota, full = tonumber(ARGV[1]), memory_over(ARGV[2])
+local answers, last, held, added, taken = {}, {}, {}, {}, 0
+for i = 5, #ARGV, 7 do
+  local dev, seq = ARGV[i], tonumber(ARGV[i + 1])
+  if not last[dev] then
+    last[dev] = tonumber(redis.call('HGET', producer, dev) or '0')
+    held[dev] = tonumber(redis.call('HGET', inside, dev) or '0')
+    added[dev] = 0
+  end
+  local answer = 1
+  if seq <= last[dev] then answer = 0
+  elseif full then answer = -2
+  elseif held[dev] + added[dev] >= quota then
+    answer = -1
+    held[dev] = math.huge
+  end
+  if answer == 1 then
+    redis.call('XADD', raw, '*', 'v', '1', 'id', ARGV[i + 2], 'src', ARGV[3], 'dev', dev, 'seq', ARGV[i + 1],
+      't_dev', ARGV[i + 3], 't_rx', ARGV[i + 4], 'enc', ARGV[i + 5], 'body', ARGV[i + 6])
+    last[dev] = seq
+    added[dev] = added[dev] + 1
+    taken = taken + 1
+  end
+  answers[#answers + 1] = answer
+end
+for dev, count in pairs(added) do
+  if count > 0 then
+    redis.call('HINCRBY', inside, dev, count)
+    redis.call('HSET', producer, dev, string.format('%.0f', last[dev]))
+  end
+end
+if taken > 0 then
+  redis.call('HINCRBY', ledger, 'received', taken)
+  if ARGV[4] ~= '0' then redis.call('EXPIRE', producer, ARGV[4]) end
+end
+return answers

@@ -1,0 +1,39 @@
+-- audit: recount everything from the keys themselves, at one instant; the caller compares. Reads only.
+-- KEYS 1 raw  2 events  3 dead  4 ledger  5 inside, then due of each target, then the list of every lane that was seen in due
+-- ARGV 1 processor's group  2 publisher's group  3 targets
+-- Returns {'MOVED'} (lanes came or went: name them again) | {name, value, ...}; counters carry the prefix "ledger:"
+--@include group
+--@include entry
+local raw, events, dead, ledger, inside = unpack(KEYS)
+local targets = tonumber(ARGV[3])
+local in_lanes, lanes, due = 0, 0, 0
+for i = 6, 5 + targets do due = due + redis.call('ZCARD', KEYS[i]) end
+for i = 6 + targets, #KEYS do
+  local n = redis.call('LLEN', KEYS[i])
+  in_lanes = in_lanes + n
+  if n > 0 then lanes = lanes + 1 end
+end
+if due ~= lanes then return {'MOVED'} end
+local held = 0
+for _, units in ipairs(redis.call('HVALS', inside)) do held = held + units end
+local letters_out, letters, last = 0, 0, '-'
+repeat
+  local page = redis.call('XRANGE', dead, last, '+', 'COUNT', 1000)
+  for _, letter in ipairs(page) do
+    letters = letters + 1
+    if fields_of(letter[2]).class == 'out' then letters_out = letters_out + 1 end
+  end
+  if #page > 0 then last = '(' .. page[#page][1] end
+until #page < 1000
+local processor, publisher = group_of(raw, ARGV[1]), group_of(events, ARGV[2])
+local reply = {
+  'raw_entries', redis.call('XLEN', raw), 'raw_open', processor.pending + lag_of(raw, processor),
+  'pending', publisher.pending, 'lag', lag_of(events, publisher), 'in_lanes', in_lanes, 'lanes', lanes,
+  'held', held, 'letters_in', letters - letters_out, 'letters_out', letters_out,
+}
+local counters = redis.call('HGETALL', ledger)
+for i = 1, #counters, 2 do
+  reply[#reply + 1] = 'ledger:' .. counters[i]
+  reply[#reply + 1] = counters[i + 1]
+end
+return reply

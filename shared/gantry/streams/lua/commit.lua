@@ -1,0 +1,84 @@
+-- commit: finish a batch of raw entries under the processor's lease. XACK = 1 makes this call the one finisher of an entry.
+-- KEYS 1 raw  2 events  3 dead  4 ledger  5 inside  6 lease of the processor  7 dedup  8 dedup-of  9.. lane-state per target
+-- ARGV 1 group  2 lease token  3 dedup window µs  4 forget after µs  5 ladder percent (0 off)  6 targets, then their names
+--      then per entry: entry-id kind dev fingerprint t_rx event-id reason count, then count times what the kind needs:
+--        'accept' target-number lane flags body | 'filter' nothing (count 0) | 'in', 'quarantine' body (count 1)
+--      last: test clock
+-- Returns {'FENCED'} | {'MEMORY'} | {'OK', finished, duplicate's event-id, original's event-id, ...}
+--@include memory
+--@include clock
+local raw, events, dead, ledger, inside, lease, dedup, dedup_of = unpack(KEYS)
+if redis.call('HGET', lease, 'token') ~= ARGV[2] then return {'FENCED'} end
+local group, window, forget, targets = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
+local FIRST, HEAD = 7 + targets, 8
+local WIDTH = {accept = 4, filter = 0, ['in'] = 1, quarantine = 1}
+local function next_of(i) return i + HEAD + tonumber(ARGV[i + 7]) * WIDTH[ARGV[i + 1]] end
+local i, grows = FIRST, false
+while i < #ARGV do
+  grows = grows or ARGV[i + 1] ~= 'filter'
+  i = next_of(i)
+end
+if grows and memory_over(ARGV[5]) then return {'MEMORY'} end
+local now = clock_us()
+local reply, finished, counts, units = {'OK', 0}, {}, {}, {}
+local function add(map, field, n) map[field] = (map[field] or 0) + n end
+
+local function original_of(fingerprint, t_rx, event)                       -- nil: this one is the original
+  if fingerprint == '' then return nil end
+  local seen = redis.call('HGET', dedup_of, fingerprint)
+  if seen then
+    local at, original = string.match(seen, '^(%S+) (.*)$')
+    if math.abs(tonumber(t_rx) - tonumber(at)) <= window then return original end
+  end
+  redis.call('HSET', dedup_of, fingerprint, t_rx .. ' ' .. event)
+  redis.call('ZADD', dedup, digits(now), fingerprint)
+end
+
+local function accept(i, dev, t_rx, event, count)
+  add(counts, 'accepted', 1)
+  add(counts, 'measures', count)
+  add(units, dev, count - 1)
+  for j = i + HEAD, i + HEAD + (count - 1) * WIDTH.accept, WIDTH.accept do
+    local target, lane = tonumber(ARGV[j]), ARGV[j + 1]
+    local seq = redis.call('HINCRBY', KEYS[8 + target], lane .. ':seq', 1)
+    redis.call('XADD', events, '*', 'v', '1', 'id', event, 'dev', dev, 'target', ARGV[6 + target], 'lane', lane,
+      'seq', seq, 't_rx', t_rx, 'flags', ARGV[j + 2], 'body', ARGV[j + 3])
+  end
+end
+
+i = FIRST
+while i < #ARGV do
+  local id, kind, dev, fingerprint, t_rx, event, reason = unpack(ARGV, i, i + 6)
+  if redis.call('XACK', raw, group, id) == 1 then
+    finished[#finished + 1] = id
+    local original = kind == 'accept' and original_of(fingerprint, t_rx, event)
+    if original then
+      add(counts, 'deduplicated', 1)
+      add(units, dev, -1)
+      reply[#reply + 1] = event
+      reply[#reply + 1] = original
+    elseif kind == 'accept' then accept(i, dev, t_rx, event, tonumber(ARGV[i + 7]))
+    elseif kind == 'filter' then
+      add(counts, 'filtered', 1)
+      add(counts, 'filtered:' .. reason, 1)
+      add(units, dev, -1)
+    else                                                                   -- a letter keeps its place in the device's quota
+      add(counts, 'dead_in', 1)
+      redis.call('XADD', dead, '*', 'v', '1', 'class', kind, 'id', event, 'dev', dev, 'target', '', 'lane', '', 'seq', '',
+        't_rx', t_rx, 'attempts', '0', 'reason', reason, 'body', ARGV[i + HEAD])
+    end
+  end
+  i = next_of(i)
+end
+if #finished > 0 then redis.call('XDEL', raw, unpack(finished)) end
+for field, n in pairs(counts) do redis.call('HINCRBY', ledger, field, n) end
+for dev, n in pairs(units) do
+  if n ~= 0 and redis.call('HINCRBY', inside, dev, n) == 0 then redis.call('HDEL', inside, dev) end
+end
+local old = redis.call('ZRANGEBYSCORE', dedup, '-inf', digits(now - forget), 'LIMIT', 0, 400)
+if #old > 0 then
+  redis.call('ZREM', dedup, unpack(old))
+  redis.call('HDEL', dedup_of, unpack(old))
+end
+reply[2] = #finished
+return reply

@@ -1,0 +1,19 @@
+-- group: XINFO GROUPS of one group as a table; nil when there is no such group.
+local function group_of(stream, name)
+  for _, row in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    local group = {}
+    for i = 1, #row, 2 do group[row[i]] = row[i + 1] end
+    if group.name == name then return group end
+  end
+end
+-- entries that the group has not been given yet; counted where the server does not know (Redis 7.0 after some restarts)
+local function lag_of(stream, group)
+  if group.lag then return group.lag end
+  local lag, last = 0, group['last-delivered-id']
+  repeat
+    local entries = redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', 1000)
+    lag = lag + #entries
+    if #entries > 0 then last = entries[#entries][1] end
+  until #entries < 1000
+  return lag
+end

@@ -1,0 +1,33 @@
+-- pull: move exactly the entries that were peeked to their lanes, and make those lanes due.
+-- KEYS 1 events stream, then due of each target, then the list of each lane
+-- ARGV 1 group  2 consumer  3 last-delivered-id peeked  4 entries peeked  5 ladder percent (0 off)  6 targets
+--      then per lane: target-number, target, lane; last: test clock
+-- Returns entries moved | -1 somebody else pulled, peek again | -3 memory
+--@include memory
+--@include clock
+--@include group
+--@include entry
+local events, targets = KEYS[1], tonumber(ARGV[6])
+local before = group_of(events, ARGV[1])
+if before['last-delivered-id'] ~= ARGV[3] then return -1 end
+if memory_over(ARGV[5]) then return -3 end
+local now = digits(math.floor(clock_us() / 1000))
+local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', ARGV[4], 'STREAMS', events, '>')
+local entries = reply and reply[1][2] or {}
+if #entries > 0 and before['entries-read'] then                            -- Redis 7.0 forgets this when it replays its AOF, unless a command says it
+  redis.call('XGROUP', 'SETID', events, ARGV[1], entries[#entries][1], 'ENTRIESREAD', before['entries-read'] + #entries)
+end
+local items = {}
+for _, entry in ipairs(entries) do
+  local f = fields_of(entry[2])
+  local name = f.target .. '\n' .. f.lane
+  items[name] = items[name] or {}
+  table.insert(items[name], table.concat({entry[1], f.id, f.dev, f.seq, f.t_rx, f.body}, '\n'))
+end
+local due = {}
+for lane = 1, #KEYS - 1 - targets do
+  local at = 4 + lane * 3
+  redis.call('RPUSH', KEYS[1 + targets + lane], unpack(items[ARGV[at + 1] .. '\n' .. ARGV[at + 2]]))
+  redis.call('ZADD', KEYS[1 + ARGV[at]], 'NX', now, ARGV[at + 2])
+end
+return #entries

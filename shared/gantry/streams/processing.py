@@ -1,0 +1,102 @@
+"""The processor's two steps: read the next batch, commit what was decided about it; both fenced by its lease."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from gantry import topology
+from gantry.codec import raw_entries
+from gantry.errors import Fenced
+from gantry.event import Accept, Bury, Decided, Filter, RawEntry
+from gantry.streams.scripts import LADDER, Argument, Calls, text
+from gantry.topology import Topology
+
+BATCH = 200
+FORGET_S = 3600  # a fingerprint is purged so long after it was stored
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit did: entries finished, and the duplicates among them with their originals (event ids)."""
+
+    finished: int
+    duplicates: dict[str, str]
+
+
+class Processing:
+    """Reading `raw` and finishing what was read."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        keys: Topology,
+        *,
+        dedup_ttl_s: float,
+        ladder: int = LADDER["commit"],
+        test_clock: str = "",
+    ) -> None:
+        self._calls, self._keys, self._ladder, self.test_clock = calls, keys, ladder, test_clock
+        self._window_us = int(dedup_ttl_s * 1_000_000)
+
+    async def read(self, token: str, count: int = BATCH) -> list[tuple[str, RawEntry]]:
+        """The next entries, those left pending first. Raises Fenced, and Malformed for a foreign schema version."""
+        keys = [self._keys.raw, self._keys.lease(topology.PROCESSOR_DUTY)]
+        arguments = [topology.PROCESSOR_GROUP, topology.PROCESSOR_CONSUMER, token, count]
+        reply = await self._calls.sure("read", keys, arguments)
+        if reply in (b"FENCED", "FENCED"):
+            raise Fenced("the processor's lease has gone to another process")
+        return raw_entries(reply)
+
+    async def commit(self, token: str, decided: Sequence[Decided]) -> Committed | None:
+        """Finish a batch; None when memory does not allow it yet. Raises Fenced."""
+        k = self._keys
+        keys = [
+            k.raw,
+            k.events,
+            k.dead,
+            k.ledger,
+            k.inside,
+            k.lease(topology.PROCESSOR_DUTY),
+            k.dedup,
+            k.dedup_of,
+        ]
+        keys += [k.lane_state(target) for target in topology.TARGETS]
+        head: list[Argument] = [
+            topology.PROCESSOR_GROUP,
+            token,
+            self._window_us,
+            FORGET_S * 1_000_000,
+            self._ladder,
+        ]
+        names: list[Argument] = [len(topology.TARGETS), *topology.TARGETS]
+        flat = [argument for each in decided for argument in _arguments(each)]
+        status, *rest = await self._calls.sure("commit", keys, [*head, *names, *flat, self.test_clock])
+        match text(status):
+            case "FENCED":
+                raise Fenced("the processor's lease has gone to another process")
+            case "MEMORY":
+                return None
+            case _:
+                pairs = [text(value) for value in rest[1:]]
+                return Committed(int(rest[0]), dict(zip(pairs[::2], pairs[1::2], strict=True)))
+
+
+def _arguments(each: Decided) -> list[Argument]:
+    raw, decision = each.raw, each.decision
+    common: list[Argument] = [raw.dev]
+    tail: list[Argument] = [raw.t_rx, raw.id]
+    match decision:
+        case Accept(fingerprint, measures):
+            flat: list[Argument] = []
+            for measure in measures:
+                number = topology.TARGETS.index(measure.target) + 1
+                flat += [number, measure.lane, " ".join(measure.flags), measure.body]
+            return [each.entry_id, "accept", *common, fingerprint, *tail, "", len(measures), *flat]
+        case Filter(reason):
+            return [each.entry_id, "filter", *common, "", *tail, reason, 0]
+        case Bury(letter, reason, body):
+            return [each.entry_id, letter.value, *common, "", *tail, reason, 1, body]
+        case _:
+            assert_never(decision)

@@ -1,0 +1,85 @@
+"""The atomic steps as Lua files beside this module: loading, calling, and repeating them until they answer.
+
+A line `--@include name` in a script stands for `lua/lib/name.lua`. Every script is safe to repeat after a lost
+reply; that, and only that, makes it right to retry here.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import redis.exceptions
+import stamina
+
+from gantry.errors import Unavailable
+from gantry.streams.client import Client
+
+LADDER = {
+    "append": 60,
+    "commit": 75,
+    "pull": 85,
+}  # percent of maxmemory at which a step stops; the others never do
+
+_INCLUDE = re.compile(r"^--@include (\w+)$", re.MULTILINE)
+_AWAY = (
+    redis.exceptions.ConnectionError,  # with BusyLoadingError
+    redis.exceptions.TimeoutError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+)
+
+Argument = str | int | float | bytes
+
+
+@functools.cache
+def source(name: str) -> str:
+    """The text of a script with its includes."""
+    folder = importlib.resources.files(__package__) / "lua"
+    text = (folder / f"{name}.lua").read_text(encoding="utf-8")
+    return _INCLUDE.sub(lambda line: (folder / "lib" / f"{line[1]}.lua").read_text(encoding="utf-8"), text)
+
+
+class Calls(Protocol):
+    """How a step reaches its script; the trial puts lost replies and interleavings here."""
+
+    async def once(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """One attempt. Raises Unavailable when the server is away, loading or full."""
+        ...
+
+    async def sure(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """Repeat until the server answers."""
+        ...
+
+
+class Scripts:
+    """Scripts on a real client."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._registered: dict[str, Any] = {}
+
+    async def once(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        script = self._registered.get(name)
+        if script is None:
+            script = self._registered[name] = self.client.register_script(source(name))
+        try:
+            return await script(keys=list(keys), args=list(arguments))
+        except _AWAY as error:
+            raise Unavailable(f"{name}: {type(error).__name__}: {error}") from error
+
+    async def sure(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        async for attempt in stamina.retry_context(
+            on=Unavailable, attempts=None, timeout=None, wait_initial=0.05, wait_max=2.0, wait_jitter=0.2
+        ):
+            with attempt:
+                return await self.once(name, keys, arguments)
+        raise AssertionError("unreachable: attempts are unlimited")
+
+
+def text(value: Any) -> str:
+    """A reply's bulk string as text."""
+    return value.decode() if isinstance(value, bytes) else str(value)

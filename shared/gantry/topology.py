@@ -1,0 +1,110 @@
+"""Every key in Redis, by name: the only place where they are spelled.
+
+All keys of a site carry the hash tag `{site}`, so that each script stays in one Redis Cluster slot.
+
+    ingest-* ──▶ raw ──▶ processor ──▶ events ──▶ publisher ──▶ lane:<target>:<id> ──▶ IoT Agent
+                              └──────────────▶ dead ◀─────────────┘        └──▶ receipts
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PROCESSOR_GROUP = "processor"
+PROCESSOR_CONSUMER = "active"  # whoever holds lease:processor reads under this one name
+PUBLISHER_GROUP = "publisher"
+PUBLISHER_CONSUMER = "lanes"  # all publishers pull under this one name: leases, not consumers, say who sends
+JOURNAL_GROUP = "journal"
+
+EVD = "evd"  # vehicles
+CROWD = "crowd"  # people
+TARGETS = (EVD, CROWD)
+
+PROCESSOR_DUTY = "processor"
+
+
+def recorder_duty(recorder: str) -> str:
+    """The duty whose lease lets one ingest-dahua attach to a recorder."""
+    return f"recorder/{recorder}"
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The keys of one site."""
+
+    site: str = "main"
+
+    def _key(self, name: str) -> str:
+        return f"gantry:{{{self.site}}}:{name}"
+
+    @property
+    def raw(self) -> str:
+        """Stream: units received, deleted in the step that processes them."""
+        return self._key("raw")
+
+    @property
+    def events(self) -> str:
+        """Stream: one entry per measure, trimmed behind what the groups have taken."""
+        return self._key("events")
+
+    @property
+    def dead(self) -> str:
+        """Stream: letters that wait for a person; never dropped by Gantry itself."""
+        return self._key("dead")
+
+    @property
+    def receipts(self) -> str:
+        """Stream: one entry per request that the IoT Agent took."""
+        return self._key("receipts")
+
+    @property
+    def ledger(self) -> str:
+        """Hash: the counters of both ledger lines."""
+        return self._key("ledger")
+
+    @property
+    def inside(self) -> str:
+        """Hash: device → units that it holds anywhere (raw, waiting, letters)."""
+        return self._key("inside")
+
+    @property
+    def dedup(self) -> str:
+        """Sorted set: fingerprint → server time of storing, ms."""
+        return self._key("dedup")
+
+    @property
+    def dedup_of(self) -> str:
+        """Hash: fingerprint → "<t_rx> <event id>" of the original."""
+        return self._key("dedup-of")
+
+    def lane(self, target: str, lane: str) -> str:
+        """List: measures of one device that wait for their receipt, oldest first."""
+        return self._key(f"lane:{target}:{lane}")
+
+    def due(self, target: str) -> str:
+        """Sorted set: lane → server time in ms when it may be served; a lease is a due time in the future."""
+        return self._key(f"due:{target}")
+
+    def lane_state(self, target: str) -> str:
+        """Hash: `<lane>:<field>` with seq, token, taken, done, attempts, batch, reason."""
+        return self._key(f"lane-state:{target}")
+
+    def limit(self, target: str, lane: str) -> str:
+        """String: GCRA's theoretical arrival time of a lane, µs."""
+        return self._key(f"limit:{target}:{lane}")
+
+    def breaker(self, target: str) -> str:
+        """Hash: state, until, probe, failures, streak, trips, last, reason."""
+        return self._key(f"breaker:{target}")
+
+    def producer(self, spool: str) -> str:
+        """Hash: device → last number appended from this spool or push."""
+        return self._key(f"producer:{spool}")
+
+    def lease(self, duty: str) -> str:
+        """Hash: holder, token and renewal counter of a duty."""
+        return self._key(f"lease:{duty}")
+
+    def alive(self, service: str, instance: str) -> str:
+        """Hash with a TTL: what a running process says of itself."""
+        return self._key(f"alive:{service}:{instance}")
