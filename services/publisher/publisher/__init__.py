@@ -1,0 +1,1 @@
+"""Lanes → the platform: one request in flight per lane, at the allowed rate, with receipts."""

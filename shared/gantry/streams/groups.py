@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import redis.exceptions
 
 from gantry import topology
+from gantry.health import Health
+from gantry.runtime import pause
 from gantry.streams.client import Client
 from gantry.streams.scripts import Calls, text
 from gantry.topology import Topology
@@ -54,3 +58,16 @@ async def trim(calls: Calls, keys: Topology, *, keep_receipts: int = 10_000) -> 
     """Drop what the publishers have taken (the journal does not read yet); returns how many entries of `events`."""
     arguments = [keep_receipts, topology.PUBLISHER_GROUP]
     return int(await calls.sure("trim", [keys.events, keys.receipts], arguments))
+
+
+async def prepare_once_reachable(client: Client, keys: Topology, health: Health, stop: asyncio.Event) -> None:
+    """Wait, unready, until the server is there, and make the groups; returns early on `stop`."""
+    while not stop.is_set():
+        try:
+            await prepare(client, keys)
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+            health.lacks("redis", f"Redis does not answer: {error}")
+            await pause(stop, 1.0)
+        else:
+            health.has("redis")
+            return

@@ -87,6 +87,8 @@ class Pulled:
 
     moved: int
     lanes: dict[str, list[str]]
+    after: str  # the group's last-delivered id before this pull: news come behind it
+    raced: bool = False  # somebody else pulled these: ask again
     memory_full: bool = False
 
 
@@ -101,7 +103,7 @@ class Lanes:
         at, *flat = await self._calls.sure("peek", [self._keys.events], [topology.PUBLISHER_GROUP, count])
         names = [text(value) for value in flat]
         if not names:
-            return Pulled(0, {})
+            return Pulled(0, {}, text(at))
         lanes = list(dict.fromkeys(zip(names[::2], names[1::2], strict=True)))
         keys = [
             self._keys.events,
@@ -119,11 +121,11 @@ class Lanes:
             arguments += [topology.TARGETS.index(target) + 1, target, lane]
         moved = int(await self._calls.sure("pull", keys, [*arguments, self.test_clock]))
         if moved < 0:
-            return Pulled(0, {}, memory_full=moved == -3)  # noqa: PLR2004 - pull.lua's answer
+            return Pulled(0, {}, text(at), raced=moved == -1, memory_full=moved != -1)
         due: dict[str, list[str]] = {}
         for target, lane in lanes:
             due.setdefault(target, []).append(lane)
-        return Pulled(moved, due)
+        return Pulled(moved, due, text(at))
 
     async def turn(
         self,

@@ -1,0 +1,61 @@
+"""What the slots of one target share inside a process: lanes worth naming, the lookout, and a bell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gantry.clock import Clock
+from gantry.streams.lanes import CANDIDATES, Turn
+from publisher import telemetry
+
+IDLE_S = 1.0  # the longest an idle target goes without looking: an operator or another host may have made work
+
+
+@dataclass
+class Desk:
+    """One per target and process."""
+
+    target: str
+    clock: Clock
+    hints: tuple[str, ...] = ()
+    arrays: bool = False  # the agent has shown that it takes several measures as one batch
+    lookout: asyncio.Lock = field(default_factory=asyncio.Lock)  # of all idle slots only one asks the server
+    _bell: asyncio.Event = field(default_factory=asyncio.Event)
+    _looks_at: float = 0.0  # when the lookout means to ask next, monotonic
+    _breaker: str = "closed"
+
+    def learn(self, turn: Turn) -> None:
+        """Take over what a turn said."""
+        self.hints = turn.hints
+        if turn.breaker != self._breaker:
+            telemetry.breaker_seen(self.target, turn.breaker, self._breaker)
+            self._breaker = turn.breaker
+        if not turn.grants and turn.wait_s is not None and self.clock.monotonic() + turn.wait_s < self._looks_at:
+            self.ring()
+
+    def offer(self, lanes: Sequence[str]) -> None:
+        """These lanes have just become due."""
+        self.hints = tuple(dict.fromkeys((*lanes, *self.hints)))[: CANDIDATES * 4]
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake the lookout."""
+        self._bell.set()
+
+    def answer_the_bell(self) -> None:
+        """Before asking: what rings from here on is news."""
+        self._bell.clear()
+
+    async def rest(self, turn: Turn) -> None:
+        """Until the bell, or until something may be due by what the turn said."""
+        wait_s = IDLE_S if turn.wait_s is None else min(turn.wait_s, IDLE_S)
+        self._looks_at = self.clock.monotonic() + wait_s
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._bell.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._looks_at = 0.0

@@ -1,0 +1,110 @@
+"""The publisher's loops: pull events into lanes, serve the lanes through slots, keep the house."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import redis.exceptions
+
+from gantry.errors import Unavailable
+from gantry.runtime import pause, run_workers
+from gantry.streams import groups
+from gantry.streams.client import Client
+from gantry.streams.lanes import Lanes, Pulled
+from gantry.streams.scripts import Calls
+from gantry.topology import Topology
+from publisher import telemetry
+from publisher.desk import Desk
+from publisher.slot import Slot
+
+NEWS_BLOCK_MS = 1000
+HOUSEKEEPING_S = 5.0
+AWAY_S = 0.2
+
+
+@dataclass
+class Puller:
+    """Moves events to lanes as they come, and rings for those who serve them."""
+
+    lanes: Lanes
+    news: Client  # its own connection: it blocks
+    keys: Topology
+    desks: Mapping[str, Desk]
+    beat: Callable[[], None]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self.beat()
+            pulled = await self.run_once()
+            if pulled.memory_full:
+                telemetry.pull_stopped_for_memory()
+                await pause(stop, 1.0)
+            elif not pulled.moved and not pulled.raced:
+                await self._wait_for_news(pulled.after, stop)
+
+    async def run_once(self) -> Pulled:
+        """One batch."""
+        pulled = await self.lanes.pull()
+        for target, lanes in pulled.lanes.items():
+            self.desks[target].offer(lanes)
+        if pulled.moved:
+            telemetry.pulled(pulled.moved)
+        return pulled
+
+    async def _wait_for_news(self, after: str, stop: asyncio.Event) -> None:
+        """A plain XREAD from where the group stands misses nothing, and takes nothing from the other publishers."""
+        try:
+            news = await self.news.xread({self.keys.events: after}, count=1, block=NEWS_BLOCK_MS)
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+            await pause(stop, AWAY_S)  # readiness says so; the next pull waits until the server is back
+            return
+        if news:
+            for desk in self.desks.values():
+                desk.ring()  # another publisher may pull them first, and still leave the sending to us
+
+
+@dataclass
+class Housekeeping:
+    """Trimming what is taken, striking off publishers that died. Any publisher may do it at any time."""
+
+    client: Client
+    calls: Calls
+    keys: Topology
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await self.run_once()
+            except (Unavailable, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+                await pause(stop, AWAY_S)
+            await pause(stop, HOUSEKEEPING_S)
+
+    async def run_once(self) -> None:
+        await groups.trim(self.calls, self.keys)
+        if gone := await groups.reap(self.client, self.calls, self.keys):
+            telemetry.publisher_struck_off(gone)
+
+
+@dataclass
+class Publisher:
+    """All loops of one process; enlisted while they run."""
+
+    client: Client
+    keys: Topology
+    instance: str
+    puller: Puller
+    slots: Sequence[Slot]
+    housekeeping: Housekeeping
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await groups.enlist(self.client, self.keys, self.instance)
+        loops = [self.puller.run, self.housekeeping.run, self._ring_on_stop, *(slot.run for slot in self.slots)]
+        await run_workers(loops, stop)
+        await groups.delist(self.client, self.keys, self.instance)
+
+    async def _ring_on_stop(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        for desk in self.puller.desks.values():
+            desk.ring()
