@@ -1,0 +1,118 @@
+"""`gantry status`: is it all right, in ten lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from gantry.settings import Settings
+from gantry_cli import facts, words
+from gantry_cli.connection import NoAnswer, Site, opened
+from gantry_cli.facts import Process, Server
+from gantry_cli.output import Output
+from gantry_cli.verdicts import Facts, Problem, problems
+
+EX_PROBLEM = 1
+
+
+async def run(config: Settings, out: Output, *, as_json: bool) -> int:
+    """Print the status; 0 when all is right, else 1 with each cause and next step."""
+    try:
+        async with opened(config) as site:
+            seen = await gather(site)
+    except NoAnswer as error:
+        if as_json:
+            out.json({"ok": False, "problems": [{"cause": str(error), "next": "start the server"}]})
+        else:
+            out.error(str(error))
+        return EX_PROBLEM
+    found = problems(seen)
+    if as_json:
+        out.json(report(seen, found))
+    else:
+        out.lines(text(seen, found))
+    return EX_PROBLEM if found else 0
+
+
+async def gather(site: Site) -> Facts:
+    """Ask the server everything."""
+    client, keys = site.client, site.keys
+    begun = await client.exists(keys.raw, keys.events) == 2  # noqa: PLR2004 - both
+    return Facts(
+        server=await facts.server(client),
+        processes=await facts.processes(client, keys),
+        ledger=await site.books.read() if begun else None,
+        breakers=await facts.breakers(client, keys),
+        holders=await facts.holders(client, keys),
+        held_lanes=await facts.held_lanes(client, keys),
+        now=await facts.now_ms(client) // 1000,
+    )
+
+
+def report(seen: Facts, found: list[Problem]) -> dict[str, Any]:
+    """The status for a program."""
+    ledger = seen.ledger
+    return {
+        "ok": not found,
+        "problems": [{"cause": problem.cause, "next": problem.step} for problem in found],
+        "server": {
+            **asdict(seen.server),
+            "percent": round(seen.server.percent, 1),
+            "stopped": list(seen.server.stopped),
+        },
+        "services": [asdict(process) for process in seen.processes],
+        "ledger": ledger
+        and {
+            "received": ledger.received,
+            "events": dict(ledger.events),
+            "measures": ledger.measures,
+            "outcomes": dict(ledger.outcomes),
+            "balanced": ledger.balanced,
+        },
+        "breakers": [asdict(breaker) for breaker in seen.breakers],
+        "leases": {holder.duty: holder.instance for holder in seen.holders},
+        "held_lanes": seen.held_lanes,
+    }
+
+
+def text(seen: Facts, found: list[Problem]) -> list[str]:
+    """The status for a person."""
+    durable = "durable" if not seen.server.weaknesses else "NOT durable"
+    breakers = ", ".join(f"{breaker.target} {breaker.state}" for breaker in seen.breakers)
+    leases = "; ".join(f"{holder.duty}: {holder.instance or 'nobody'}" for holder in seen.holders)
+    rows = [f"server    {seen.server.product} answers, {durable}", f"memory    {_memory(seen.server)}"]
+    rows += [f"services  {_services(seen.processes, seen.now)}", *_ledger(seen)]
+    rows += [f"breakers  {breakers}", f"leases    {leases}"]
+    return [*rows, *_closing(found)]
+
+
+def _memory(server: Server) -> str:
+    if not server.maximum:
+        return f"{words.size(server.used)}, without a limit"
+    step = f"{', '.join(server.stopped)} wait" if server.stopped else "nothing waits for memory"
+    return f"{words.size(server.used)} of {words.size(server.maximum)} ({server.percent:.0f} %), {step}"
+
+
+def _services(processes: Iterable[Process], now: int) -> str:
+    each = [f"{p.service} {p.state} ({words.duration(max(0, now - p.since))}, {p.version})" for p in processes]
+    return ", ".join(each) or "none alive"
+
+
+def _ledger(seen: Facts) -> list[str]:
+    if seen.ledger is None:
+        return ["ledger    nothing yet: no service has ever started on this site"]
+    events, measures = words.lines(seen.ledger)
+    outcomes, terms = seen.ledger.outcomes, seen.ledger.events
+    return [
+        f"events    {events}",
+        f"measures  {measures}",
+        f"waiting   {outcomes['waiting']} measures, {seen.held_lanes} lanes held",
+        f"letters   {terms['dead_in']} of events, {outcomes['dead_out']} of measures (stream dead)",
+    ]
+
+
+def _closing(found: list[Problem]) -> list[str]:
+    if not found:
+        return ["ALL RIGHT"]
+    return ["NOT ALL RIGHT:", *(f"  {problem.cause}. Next: {problem.step}" for problem in found)]
