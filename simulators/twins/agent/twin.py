@@ -1,0 +1,86 @@
+"""The agent's life of a request: judged and counted when it arrives, applied when its answer is ready."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from twins.agent.answers import ANSWERS, Ending, Row
+from twins.agent.grammar import GARBAGE, Judged, Request, judge, parameters
+from twins.agent.record import Record
+from twins.agent.script import Script
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How the twin behaves."""
+
+    keys: Mapping[str, str]  # API key → target
+    latency_ms: int = 0
+    seed: int = 0
+    old: bool = False  # before 3.5.0: no X-Processing-Time, 100 kB, errors in the body as 500
+    idle_s: float = 6.0  # Node 20 closes after its 5 s and one more
+    record: Path | None = None
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request in hand."""
+
+    request: Request
+    judged: Judged
+    row: Row
+    number: int
+    name: str  # what it is in flight under
+    delay_s: float
+    present: bool = True  # its client still waits
+
+
+class Twin:
+    """The agent without its sockets."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.record = Record(options.record)
+        self.script = Script(options.seed)
+
+    def arrive(self, request: Request) -> Visit:
+        judged = judge(request, self.options.keys, old=self.options.old)
+        number, name, nth = self.record.arrive(judged.target, judged.device)
+        earned = ANSWERS[judged.answer]
+        row = self.script.pick(judged.target, judged.device, request.body, nth) or earned
+        if row.applied and judged.answer != "ok":  # a fault of the connection adds to what the request earns
+            row = replace(earned, ending=row.ending, delay_ms=row.delay_ms)
+        if row.name == "garbage" and judged.answer == "ok":
+            judged = replace(judged, measures=((GARBAGE, True), *((body, False) for body, _ in judged.measures)))
+        delay_s = (self.options.latency_ms + row.delay_ms) / 1000
+        return Visit(request, judged, row, number, name, delay_s)
+
+    def apply(self, visit: Visit) -> None:
+        """Write down what the broker got. Happens even when the client has given up, as with the real one."""
+        judged, now_us = visit.judged, time.time_ns() // 1000
+        self.record.answers[visit.row.name] += 1
+        for body, reaches in judged.measures:
+            self.record.measure(
+                now_us,
+                judged.target,
+                judged.device,
+                visit.number,
+                applied=reaches and visit.row.applied,
+                body=body,
+            )
+        if visit.row.ending is not Ending.HANG:
+            self.leave(visit)
+
+    def leave(self, visit: Visit) -> None:
+        """The client has its answer, or has gone."""
+        if visit.present:
+            visit.present = False
+            self.record.leave(visit.name)
+
+
+def key_of(visit: Visit) -> str:
+    """The API key as it was sent, for messages that repeat it."""
+    return parameters(visit.request.query)[0]
