@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import Stage
 from rich.console import Console
 
+from builders import Stage
 from gantry.settings import Settings
 from gantry_cli.output import Output
 
@@ -51,3 +54,10 @@ def nowhere(tmp_path) -> Settings:
 @pytest.fixture
 async def stage(client, calls) -> Stage:
     return Stage(client, calls)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A socket's path must be short; pytest's own folders are not."""
+    with tempfile.TemporaryDirectory(prefix="gantry-", dir="/tmp") as folder:
+        yield Path(folder)

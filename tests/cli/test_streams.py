@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from builders import a_letter
-
 from gantry.settings import Settings
 from gantry_cli import streams
 
