@@ -47,6 +47,8 @@ async def _until_signalled(config: S, serve: Callable[[S, asyncio.Event], Corout
     log.info("started", configuration=config.digest())
     try:
         await serve(config, stop)
+    except SettingsError as error:  # a file in CONFIG_DIR, read by the composition root before its loops begin
+        return await _unready(error, config.metrics_port, stop)
     except Exception:  # the process's last boundary: say why it dies, and die
         log.exception("crashed")
         return 1
@@ -57,12 +59,16 @@ async def _until_signalled(config: S, serve: Callable[[S, asyncio.Event], Corout
 async def _wait_unready(service: str, kind: type[Settings], error: SettingsError, environ: Mapping[str, str]) -> int:
     """A service without its settings says which, in one line, and waits unready until it is stopped."""
     logs.configure(service, instance=environ.get("INSTANCE", service), level="info")
-    log.error("settings_wrong", problems=error.problems)
-    stop, health = stop_on_signals(), healthy.Health(SystemClock())
-    health.lacks("settings", str(error))
     port = environ.get("METRICS_PORT", "")
     default = int(kind.model_fields["metrics_port"].default)
-    await serve_health(health, int(port) if port.isdecimal() else default)(stop)
+    return await _unready(error, int(port) if port.isdecimal() else default, stop_on_signals())
+
+
+async def _unready(error: SettingsError, port: int, stop: asyncio.Event) -> int:
+    log.error("settings_wrong", problems=error.problems)
+    health = healthy.Health(SystemClock())
+    health.lacks("settings", str(error))
+    await serve_health(health, port)(stop)
     return EX_CONFIG
 
 

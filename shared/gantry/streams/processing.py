@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from gantry import topology
-from gantry.codec import raw_entries
+from gantry.codec import Unreadable, raw_entries
 from gantry.errors import Fenced
 from gantry.event import Accept, Bury, Decided, Filter, RawEntry
 from gantry.streams.scripts import LADDER, Argument, Calls, text
@@ -40,8 +40,8 @@ class Processing:
         self._calls, self._keys, self._ladder, self.test_clock = calls, keys, ladder, test_clock
         self._window_us = int(dedup_ttl_s * 1_000_000)
 
-    async def read(self, token: str, count: int = BATCH) -> list[tuple[str, RawEntry]]:
-        """The next entries, those left pending first. Raises Fenced, and Malformed for a foreign schema version."""
+    async def read(self, token: str, count: int = BATCH) -> list[tuple[str, RawEntry | Unreadable]]:
+        """The next entries, those left pending first. Raises Fenced."""
         keys = [self._keys.raw, self._keys.lease(topology.PROCESSOR_DUTY)]
         arguments = [topology.PROCESSOR_GROUP, topology.PROCESSOR_CONSUMER, token, count]
         reply = await self._calls.sure("read", keys, arguments)

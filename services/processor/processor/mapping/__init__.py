@@ -1,0 +1,1 @@
+"""From a device's words to the platform's attributes; only what is named here ever leaves."""

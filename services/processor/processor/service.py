@@ -1,0 +1,108 @@
+"""The loop: read a batch, decide about each entry, commit; or stand by while another process does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gantry.clock import Clock
+from gantry.codec import Unreadable
+from gantry.errors import Fenced, Unavailable
+from gantry.event import Bury, Decided, Decision, LetterClass, RawEntry
+from gantry.health import Health
+from gantry.runtime import pause
+from gantry.streams.processing import Committed, Processing
+from processor import pipeline, telemetry
+from processor.duty import Duty
+from processor.steps import redact
+
+STANDBY_S = 0.2
+MEMORY_WAIT_S = 1.0
+
+
+class Waiting(Protocol):
+    """How the loop waits for something to do."""
+
+    async def wait(self) -> None: ...
+
+    def seen(self, entry_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The active processor, or its standby."""
+
+    duty: Duty
+    processing: Processing
+    news: Waiting
+    decide: Callable[[RawEntry], Decision]
+    health: Health
+    clock: Clock
+    beat: Callable[[], None]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work while the duty is ours, until `stop`; the batch in hand is finished first, then the lease left."""
+        while not stop.is_set():
+            self.beat()
+            try:
+                await self._turn(stop)
+            except Fenced:
+                telemetry.fenced()
+                await self.duty.ask()
+            except Unavailable as error:
+                telemetry.server_went_away(str(error))
+                await pause(stop, STANDBY_S)
+        await self.duty.leave()
+
+    async def _turn(self, stop: asyncio.Event) -> None:
+        if not self.duty.mine:
+            await pause(stop, STANDBY_S)
+        elif not await self.run_once(stop):
+            await self.news.wait()
+
+    async def run_once(self, stop: asyncio.Event) -> int:
+        """Read and finish one batch; how many entries it had. Raises Fenced, and Unavailable once stopping."""
+        batch = await self.processing.read(self.duty.token)
+        if not batch:
+            return 0
+        started = self.clock.monotonic()
+        decided = [self._decided(entry_id, entry) for entry_id, entry in batch]
+        done = await self._commit(decided, stop)
+        if done is not None:
+            seconds, now = self.clock.monotonic() - started, self.clock.now_us()
+            telemetry.committed(decided, done.duplicates, seconds=seconds, now_us=now)
+        self.news.seen(batch[-1][0])
+        return len(batch)
+
+    async def _commit(self, decided: list[Decided], stop: asyncio.Event) -> Committed | None:
+        """Until there is room; None when asked to stop before: the batch stays pending and is read again."""
+        while not stop.is_set():
+            done = await self.processing.commit(self.duty.token, decided)
+            if done is not None:
+                self.health.has("room")
+                return done
+            telemetry.commit_put_off(len(decided))
+            self.health.lacks("room", "Redis is short of memory: events wait until measures have gone out")
+            await pause(stop, MEMORY_WAIT_S)
+        return None
+
+    def _decided(self, entry_id: str, entry: RawEntry | Unreadable) -> Decided:
+        if isinstance(entry, Unreadable):
+            return Decided(entry_id, entry.raw, Bury(LetterClass.QUARANTINE, "unreadable", _letter(entry.raw)))
+        try:
+            return Decided(entry_id, entry, self.decide(entry))
+        except Exception as error:  # noqa: BLE001 - the delivery boundary: a bug must not stop the stream
+            telemetry.failed_on(entry, error)
+            reason = f"error:{type(error).__name__}"
+            return Decided(entry_id, entry, Bury(LetterClass.IN, reason, _letter(entry)))
+
+
+def _letter(raw: RawEntry) -> bytes:
+    """What may be kept of an entry that the pipeline failed on; the bug may be in the redactor itself."""
+    try:
+        return pipeline.letter(raw)
+    except Exception as error:  # noqa: BLE001 - part of the same boundary
+        telemetry.failed_on(raw, error)
+        return redact.unread(raw.body)

@@ -1,0 +1,1 @@
+"""One idea a module, all pure: values in, values out."""

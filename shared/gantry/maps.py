@@ -1,0 +1,156 @@
+"""The files in CONFIG_DIR that say which devices are wanted and what they are called.
+
+An absent file is an empty one; a bad file is refused whole, with file, line and reason.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from gantry.errors import Malformed, SettingsError
+
+ALLOWLIST = "allowlist.txt"
+SERIALS = "machine_to_serial.json"
+NAMES = "camera_name_map.json"
+
+MAX_BYTES = 8 * 1024 * 1024
+MAX_ENTRIES = 100_000
+MAX_TEXT = 200
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_MAC = re.compile(r"[0-9a-f]{12}")
+_SEPARATORS = re.compile(r"[:. -]")
+_COMMENT = re.compile(r"(^|\s)#.*")
+_NOT_ONE = re.compile(r"[\s,;\"'\[\]{}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Maps:
+    """All three files. Serials compare without regard to case and to how a MAC address is spelled."""
+
+    allowed: frozenset[str] = frozenset()  # as `_same` writes them; empty: all
+    serials: Mapping[str, str] = field(default_factory=lambda: _NOTHING)  # machine name, or <recorder>/<index> → serial
+    names: Mapping[str, str] = field(default_factory=lambda: _NOTHING)  # serial, as `_same` writes it → friendly name
+
+    def allows(self, *names: str) -> bool:
+        """Whether a device that goes by any of these names is wanted."""
+        return not self.allowed or any(_same(name) in self.allowed for name in names)
+
+    def name_of(self, device: str) -> str:
+        """The friendly name of a serial; empty if it has none."""
+        return self.names.get(_same(device), "")
+
+
+def load(folder: Path) -> Maps:
+    """Read the three files of CONFIG_DIR. Raises SettingsError with one sentence per bad file."""
+    problems: list[str] = []
+    allowed = _read(folder / ALLOWLIST, problems)
+    serials = _read(folder / SERIALS, problems)
+    names = _read(folder / NAMES, problems)
+    if problems:
+        raise SettingsError(problems)
+    return Maps(
+        allowed=frozenset(map(_same, allowed)),
+        serials=MappingProxyType(serials),
+        names=MappingProxyType({_same(serial): name for serial, name in names.items()}),
+    )
+
+
+def canonical_serial(serial: str) -> str:
+    """A MAC address in any spelling as 12 lower-case hex digits, as counters push it; anything else unchanged."""
+    plain = _SEPARATORS.sub("", serial).lower()
+    return plain if _MAC.fullmatch(plain) else serial
+
+
+def _same(serial: str) -> str:
+    return canonical_serial(serial).casefold()
+
+
+def _read(path: Path, problems: list[str]) -> dict[str, str]:
+    try:
+        text = _text(path)
+        return _lines(text) if path.name == ALLOWLIST else _pairs(text)
+    except FileNotFoundError:
+        return {}
+    except (Malformed, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        problems.append(f"CONFIG_DIR: {path}: {reason}")
+        return {}
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise Malformed(f"larger than {MAX_BYTES} bytes")
+    try:
+        return content.decode("utf-8-sig")  # editors on Windows begin a file with a mark
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Malformed(f"line {line}: not UTF-8") from error
+
+
+def _lines(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        serial = _COMMENT.sub("", line).strip()
+        if not serial:
+            continue
+        if _NOT_ONE.search(serial):
+            raise Malformed(f"line {number}: one serial a line, without commas, blanks or quotes")
+        found[_checked(serial, number)] = ""
+    return _bounded(found)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    if not text.strip():
+        return {}
+    try:
+        given = json.loads(text, object_pairs_hook=_Object)
+    except json.JSONDecodeError as error:
+        raise Malformed(f"line {error.lineno}: not JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise Malformed("line 1: nested too deeply") from error
+    if not isinstance(given, _Object):
+        raise Malformed("line 1: not a JSON object of texts")
+    found: dict[str, str] = {}
+    for key, value in given.pairs:
+        line = _line_of(key, text)
+        if not isinstance(value, str):
+            raise Malformed(f"line {line}: the value of {key[:40]!r} is not a text")
+        if found.setdefault(key, value) != value:
+            raise Malformed(f"line {line}: {key[:40]!r} stands there twice with different values")
+        _checked(key, line)
+        found[key.strip()] = _checked(value, line)
+    return _bounded(found)
+
+
+@dataclass(slots=True)
+class _Object:
+    """A JSON object with its repetitions, which a dict would hide."""
+
+    pairs: list[tuple[str, object]]
+
+
+def _line_of(key: str, text: str) -> int:
+    """Where a key stands; escapes may be written in more than one way, then it is not found and 1 is said."""
+    at = text.find(json.dumps(key, ensure_ascii=False))
+    return text.count("\n", 0, max(at, 0)) + 1
+
+
+def _checked(value: str, line: int) -> str:
+    plain = value.strip()
+    if not plain or len(plain) > MAX_TEXT or not plain.isprintable():
+        raise Malformed(f"line {line}: a text must be 1 to {MAX_TEXT} printable characters")
+    return plain
+
+
+def _bounded(found: dict[str, str]) -> dict[str, str]:
+    if len(found) > MAX_ENTRIES:
+        raise Malformed(f"more than {MAX_ENTRIES} entries")
+    return found
