@@ -167,7 +167,7 @@ class Embedded:
 
 
 def _orphan_guard(parent: int) -> Callable[[], None]:
-    """In the child: out of the terminal's group (Ctrl-C reaches the services first), and SIGTERM when the parent dies."""
+    """In the child: out of the terminal's group, so that Ctrl-C stops services first; SIGTERM when the parent dies."""
 
     def prepare() -> None:
         os.setsid()

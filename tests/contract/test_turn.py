@@ -4,7 +4,7 @@ import pytest
 
 from builders import Stage, some_limits
 from gantry.streams.books import Books
-from gantry.streams.lanes import Outcome, Settlement
+from gantry.streams.lanes import Lanes, Outcome, Settlement
 
 pytestmark = pytest.mark.reads_in_lua
 
@@ -94,8 +94,6 @@ async def test_a_lost_reply_gives_the_same_grant_and_no_other(stage, keys):
         async def sure(self, name, keys, arguments):
             await stage.calls.sure(name, keys, arguments)
             return await stage.calls.sure(name, [*keys], [*arguments])
-
-    from gantry.streams.lanes import Lanes
 
     lanes = Lanes(Forgetful(), keys, ladder=0, test_clock=stage.lanes.test_clock)
     turn = await lanes.turn("evd", LIMITS, ["a", "b"], want=1)

@@ -1,4 +1,4 @@
-"""One request at a time: be granted a lane, POST its oldest measures, settle, and be granted the next in the same call."""
+"""One request at a time: be granted a lane, POST its oldest measures, settle and be granted the next in one call."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from prometheus_client import Gauge
@@ -26,10 +27,8 @@ class LedgerGauges:
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            try:
+            with contextlib.suppress(Unavailable):  # readiness says so; the gauges keep their last value
                 show(await self._books.read(), self._terms)
-            except Unavailable:
-                pass  # readiness says so; the gauges keep their last value
             await pause(stop, EVERY_S)
 
 
