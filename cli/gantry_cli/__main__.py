@@ -14,7 +14,7 @@ import typer
 from gantry.errors import SettingsError
 from gantry.runtime import EX_CONFIG
 from gantry.settings import Settings, load
-from gantry_cli import audit, status, streams
+from gantry_cli import audit, certs, demo, status, streams, up
 from gantry_cli.output import Output
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(certs.app, name="certs")
+
 Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
 
 
@@ -32,6 +34,17 @@ def environment() -> dict[str, str]:
     """`.env` of this folder, under the environment."""
     file = dotenv.dotenv_values(Path(".env"), interpolate=False)
     return {name: value for name, value in file.items() if value is not None} | dict(os.environ)
+
+
+@app.command(name="up")
+def _up(
+    demo_: Annotated[bool, typer.Option("--demo", help="With twins of devices and agent; needs no settings.")] = False,
+    publishers: Annotated[int, typer.Option(min=1, max=32, help="How many publishers.")] = 1,
+) -> None:
+    """Start the server (without REDIS_URL) and every service; Ctrl-C stops them in flow order."""
+    if demo_:
+        raise typer.Exit(demo.run(os.environ, Output(), publishers=publishers))
+    raise typer.Exit(up.run(environment(), Output(), publishers=publishers))
 
 
 @app.command(name="status")

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest_dahua.config import Config as IngestDahua
-
 from gantry.errors import SettingsError
 from gantry.settings import Settings, load
 from gantry_cli.child import Program
 from ingest_axis.config import Config as IngestAxis
+from ingest_dahua.config import Config as IngestDahua
 from processor.config import Config as Processor
 from publisher.config import Config as Publisher
 

@@ -172,8 +172,10 @@ def stream_table(streams: Sequence[Stream]) -> Table:
     return table
 
 
-def lane_table(target: Target) -> Table:
+def lane_table(target: Target) -> Table | Text:
     """The longest lanes."""
+    if not target.lanes:
+        return Text(f"lanes of {target.target}: none", style="italic")
     title = f"lanes of {target.target}" + (f" (and {target.more} shorter ones)" if target.more else "")
     table = _table(title, "lane", "#length", "due", "#attempts", "#batch", "reason")
     for lane in target.lanes:
