@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import itertools
 import random
 from collections.abc import Callable, Coroutine
@@ -254,6 +255,7 @@ async def request(truth: Truth, gate: Gate, grant: Grant, started: int, stepped:
 def housekeeper(keys: Topology) -> Callable[[Gate], Coroutine[Any, Any, None]]:
     async def run(gate: Gate) -> None:
         while True:
-            await groups.trim(gate, keys)
+            with contextlib.suppress(Unavailable):
+                await groups.trim(gate, keys)
 
     return run

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import redis.exceptions
@@ -19,7 +20,7 @@ from publisher import telemetry
 from publisher.desk import Desk
 from publisher.slot import Slot
 
-NEWS_BLOCK_MS = 1000
+NEWS_BLOCK_S = 1.0
 HOUSEKEEPING_S = 5.0
 AWAY_S = 0.2
 
@@ -32,17 +33,16 @@ class Puller:
     news: Client  # its own connection: it blocks
     keys: Topology
     desks: Mapping[str, Desk]
-    beat: Callable[[], None]
 
     async def run(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            self.beat()
-            pulled = await self.run_once()
-            if pulled.memory_full:
-                telemetry.pull_stopped_for_memory()
-                await pause(stop, 1.0)
-            elif not pulled.moved and not pulled.raced:
-                await self._wait_for_news(pulled.after, stop)
+        with contextlib.suppress(Unavailable):  # stopping while the server is away
+            while not stop.is_set():
+                pulled = await self.run_once()
+                if pulled.memory_full:
+                    telemetry.pull_stopped_for_memory()
+                    await pause(stop, 1.0)
+                elif not pulled.moved and not pulled.raced:
+                    await self._wait_for_news(pulled.after, stop)
 
     async def run_once(self) -> Pulled:
         """One batch."""
@@ -56,7 +56,7 @@ class Puller:
     async def _wait_for_news(self, after: str, stop: asyncio.Event) -> None:
         """A plain XREAD from where the group stands misses nothing, and takes nothing from the other publishers."""
         try:
-            news = await self.news.xread({self.keys.events: after}, count=1, block=NEWS_BLOCK_MS)
+            news = await self.news.xread({self.keys.events: after}, count=1, block=round(NEWS_BLOCK_S * 1000))
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
             await pause(stop, AWAY_S)  # readiness says so; the next pull waits until the server is back
             return
@@ -102,7 +102,8 @@ class Publisher:
         await groups.enlist(self.client, self.keys, self.instance)
         loops = [self.puller.run, self.housekeeping.run, self._ring_on_stop, *(slot.run for slot in self.slots)]
         await run_workers(loops, stop)
-        await groups.delist(self.client, self.keys, self.instance)
+        with contextlib.suppress(redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+            await groups.delist(self.client, self.keys, self.instance)  # else another publisher strikes it off
 
     async def _ring_on_stop(self, stop: asyncio.Event) -> None:
         await stop.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import random
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Protocol
 
 from gantry import backoff
 from gantry.clock import Clock
+from gantry.errors import Unavailable
 from gantry.streams.lanes import Grant, Lanes, Limits, Outcome, Settlement, Turn
 from publisher import render, telemetry
 from publisher.classify import classify
@@ -42,20 +44,22 @@ class Slot:
     timeout_s: float
     clock: Clock
     chance: random.Random
-    beat: Callable[[], None]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; what is in hand then is still sent and settled."""
-        while not stop.is_set():
-            grant = await self._look_out(stop)
-            while grant is not None:
-                grant = await self._serve(grant, want=0 if stop.is_set() else 1)
+        """Until `stop`; what is in hand then is still sent and settled.
+
+        Stopping while the server is away: what is in hand keeps its lease, which runs out.
+        """
+        with contextlib.suppress(Unavailable):
+            while not stop.is_set():
+                grant = await self._look_out(stop)
+                while grant is not None:
+                    grant = await self._serve(grant, want=0 if stop.is_set() else 1)
 
     async def _look_out(self, stop: asyncio.Event) -> Grant | None:
         """Wait for a turn at the window, then for work; None on `stop`."""
         async with self.desk.lookout:
             while not stop.is_set():
-                self.beat()
                 self.desk.answer_the_bell()
                 named, started = self.desk.hints, self.clock.monotonic()
                 turn = await self.lanes.turn(self.desk.target, self._limits(), named)

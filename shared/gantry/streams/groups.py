@@ -42,14 +42,14 @@ async def delist(client: Client, keys: Topology, instance: str) -> None:
 
 
 async def reap(client: Client, calls: Calls, keys: Topology) -> list[str]:
-    """Strike off publishers whose alive key is gone; returns their names."""
+    """Strike off publishers whose alive key is gone; returns their names. Raises Unavailable."""
     gone = []
     for row in await client.xinfo_consumers(keys.events, topology.PUBLISHER_GROUP):
         name = text(row["name"])
         if name == topology.PUBLISHER_CONSUMER:
             continue
         alive = keys.alive(topology.PUBLISHER_GROUP, name)
-        if await calls.sure("reap", [keys.events, alive], [topology.PUBLISHER_GROUP, name]):
+        if await calls.once("reap", [keys.events, alive], [topology.PUBLISHER_GROUP, name]):
             gone.append(name)
     return gone
 
@@ -57,7 +57,7 @@ async def reap(client: Client, calls: Calls, keys: Topology) -> list[str]:
 async def trim(calls: Calls, keys: Topology, *, keep_receipts: int = 10_000) -> int:
     """Drop what the publishers have taken (the journal does not read yet); returns how many entries of `events`."""
     arguments = [keep_receipts, topology.PUBLISHER_GROUP]
-    return int(await calls.sure("trim", [keys.events, keys.receipts], arguments))
+    return int(await calls.once("trim", [keys.events, keys.receipts], arguments))
 
 
 async def prepare_once_reachable(client: Client, keys: Topology, health: Health, stop: asyncio.Event) -> None:

@@ -1,0 +1,108 @@
+"""The composition root: settings → clients → loops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+
+from gantry import runtime, topology
+from gantry.clock import SystemClock
+from gantry.health import Health
+from gantry.presence import Presence
+from gantry.streams import groups
+from gantry.streams.books import Books
+from gantry.streams.client import Client, connect
+from gantry.streams.gauges import LedgerGauges
+from gantry.streams.lanes import Lanes
+from gantry.streams.patience import Patience
+from gantry.streams.scripts import Scripts
+from gantry.topology import Topology
+from publisher import telemetry
+from publisher.config import Config
+from publisher.desk import Desk
+from publisher.platform import Address, Platform
+from publisher.service import NEWS_BLOCK_S, Housekeeping, Publisher, Puller
+from publisher.slot import Slot
+
+NAME = "publisher"
+
+
+async def serve(config: Config, stop: asyncio.Event) -> None:
+    """Run until `stop`."""
+    clock, keys = SystemClock(), Topology(config.gantry_site)
+    client, news = connect(config.redis_url, NAME), connect(config.redis_url, f"{NAME}-news", block_s=NEWS_BLOCK_S)
+    calls, health = Scripts(client), Health(clock)
+    presence = Presence(service=NAME, config=config, calls=calls, keys=keys, health=health, clock=clock)
+    gauges = LedgerGauges(Books(client, calls, keys), telemetry.TERMS)
+    address = Address(
+        base=config.iota_json_base,
+        keys=config.keys,
+        timeout_s=config.iota_timeout_s,
+        connections=config.iota_concurrency * len(topology.TARGETS),
+        ca_file=config.iota_ca_file,
+    )
+
+    async def work(stop: asyncio.Event) -> None:
+        await groups.prepare_once_reachable(client, keys, health, stop)
+        async with Platform(address, clock) as platform:
+            publisher = build(
+                config=config,
+                health=health,
+                client=client,
+                news=news,
+                calls=calls,
+                platform=platform,
+                stop=stop,
+            )
+            await runtime.run_workers([publisher.run, gauges.run], stop)
+
+    try:
+        await runtime.run_workers([runtime.serve_health(health, config.metrics_port), presence.run, work], stop)
+    finally:
+        await client.aclose()
+        await news.aclose()
+
+
+def build(  # noqa: PLR0913 - what it wires is what it takes
+    *,
+    config: Config,
+    health: Health,
+    client: Client,
+    news: Client,
+    calls: Scripts,
+    platform: Platform,
+    stop: asyncio.Event,
+) -> Publisher:
+    """All loops of one publisher."""
+    clock, keys = health.clock, Topology(config.gantry_site)
+    desks = {target: Desk(target, clock) for target in topology.TARGETS}
+    pulling, sending = health.loop("pull"), health.loop("send")
+    lanes = Lanes(Patience(calls, stop, sending), keys)
+    chance = random.Random()
+    slots = [
+        Slot(
+            desk=desk,
+            lanes=lanes,
+            platform=platform,
+            limits=config.limits,
+            batch_max=config.iota_batch_max,
+            timeout_s=config.iota_timeout_s,
+            clock=clock,
+            chance=chance,
+        )
+        for desk in desks.values()
+        for _ in range(config.iota_concurrency)
+    ]
+    puller = Puller(Lanes(Patience(calls, stop, pulling), keys), news, keys, desks)
+    return Publisher(client, keys, config.instance, puller, slots, Housekeeping(client, calls, keys))
+
+
+def main() -> None:
+    """The command `publisher`."""
+    sys.exit(runtime.main(NAME, Config, serve, os.environ))
+
+
+if __name__ == "__main__":
+    main()
