@@ -43,7 +43,7 @@ def _up(
 ) -> None:
     """Start the server (without REDIS_URL) and every service; Ctrl-C stops them in flow order."""
     if demo_:
-        raise typer.Exit(demo.run(os.environ, Output(), publishers=publishers))
+        raise typer.Exit(demo.run(os.environ, environment(), Output(), publishers=publishers))
     raise typer.Exit(up.run(environment(), Output(), publishers=publishers))
 
 

@@ -54,24 +54,30 @@ class _Stage:
     out: Output
 
 
-def run(outside: Mapping[str, str], out: Output, *, publishers: int) -> int:
-    """Run until Ctrl-C or DEMO_SECONDS; 0 only when measures were published and the audit balances."""
+def run(outside: Mapping[str, str], here: Mapping[str, str], out: Output, *, publishers: int) -> int:
+    """Run until Ctrl-C or DEMO_SECONDS; 0 only when measures were published and the audit balances.
+
+    `outside`: the environment. `here`: the same with .env, which the demo ignores and later commands do not.
+    """
     seconds = _seconds(outside)
     if seconds is None:
         out.error("DEMO_SECONDS is not a positive number of seconds")
         return EX_CONFIG
+    server = up.start_server(out, demo=True)  # first: it alone knows whether another demo plays here
+    if server is None:
+        return EX_FAILED
     try:
         ports = Ports()
         scene = world.make(ROOT, ports, now=datetime.now(UTC))
+        environ = {**scene.settings(outside), "REDIS_URL": server.url}
+        logs = scene.folders.logs
+        services = plan.programs(plan.choose(environ), environ, ports.free, publishers=publishers, logs=logs)
     except (GantryError, OSError) as error:
         out.error(f"the demo cannot be prepared: {error}")
+        server.stop()
         return EX_FAILED
-    server = up.start_server(out, demo=True)
-    if server is None:
-        return EX_FAILED
-    environ = {**scene.settings(outside), "REDIS_URL": server.url}
-    services = plan.programs(plan.choose(environ), environ, ports.free, publishers=publishers, logs=scene.folders.logs)
-    return asyncio.run(_play(scene, services, server, out, seconds))
+    hints = _where_to_look(scene, services, server, _asking(here))
+    return asyncio.run(_play(scene, services, server, out, seconds, hints))
 
 
 def _seconds(environ: Mapping[str, str]) -> float | None:
@@ -83,7 +89,9 @@ def _seconds(environ: Mapping[str, str]) -> float | None:
     return seconds if seconds > 0 else None
 
 
-async def _play(scene: World, services: list[Program], server: Embedded, out: Output, seconds: float) -> int:
+async def _play(
+    scene: World, services: list[Program], server: Embedded, out: Output, seconds: float, hints: list[str]
+) -> int:
     stop = stop_on_signals()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, stop.set)  # the terminal was closed
     supervisor = Supervisor(say=lambda sentence: out.lines([f"gantry: {sentence}"]), clock=SystemClock(), server=server)
@@ -94,7 +102,7 @@ async def _play(scene: World, services: list[Program], server: Embedded, out: Ou
             before = (await stage.watch.look()).ledger  # an earlier run's measures prove nothing
             async with _tended(supervisor):
                 await _raise_curtain(stage, services)
-                out.lines(_where_to_look(scene, services, server))
+                out.lines(hints)
                 await _show(stage, stop, seconds)
                 return await _close(stage, before)
     except (GantryError, OSError) as error:
@@ -204,16 +212,21 @@ def failure(books: Audit, before: Ledger) -> str:
     return ""
 
 
-def _where_to_look(scene: World, services: list[Program], server: Embedded) -> list[str]:
-    command = _near(Path(plan.script("gantry")[-1]))
+def _where_to_look(scene: World, services: list[Program], server: Embedded, asking: str) -> list[str]:
     return [
         *up.endpoints(services),
         f"what the agent was given: {scene.agent_url}/twin/measures",
-        f"ask: {command} status | streams | audit",
+        f"ask: {asking} status | streams | audit",
         f"ask the server: redis-cli -s {_near(server.socket)}",
         f"logs: {_near(scene.folders.logs)}/   secrets of this run: {_near(scene.folders.secrets)}/",
         "Ctrl-C stops everything, in flow order",
     ]
+
+
+def _asking(here: Mapping[str, str]) -> str:
+    """The command that asks the demo, whatever server and site the settings here name."""
+    off = [f"{name}= " for name in ("REDIS_URL", "REDIS_URL_FILE", "GANTRY_SITE") if here.get(name)]
+    return "".join(off) + _near(Path(plan.script("gantry")[-1]))
 
 
 def _near(path: Path) -> str:
