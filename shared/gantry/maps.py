@@ -101,9 +101,10 @@ def _lines(text: str) -> dict[str, str]:
         serial = _COMMENT.sub("", line).strip()
         if not serial:
             continue
-        if _NOT_ONE.search(serial):
-            raise Malformed(f"line {number}: one serial a line, without commas, blanks or quotes")
-        found[_checked(serial, number)] = ""
+        several = "one serial a line, without commas, blanks or quotes" if _NOT_ONE.search(serial) else ""
+        if problem := several or _problem(serial):
+            raise Malformed(f"line {number}: {problem}")
+        found[serial] = ""
     return _bounded(found)
 
 
@@ -120,14 +121,19 @@ def _pairs(text: str) -> dict[str, str]:
         raise Malformed("line 1: not a JSON object of texts")
     found: dict[str, str] = {}
     for key, value in given.pairs:
-        line = _line_of(key, text)
-        if not isinstance(value, str):
-            raise Malformed(f"line {line}: the value of {key[:40]!r} is not a text")
-        if found.setdefault(key, value) != value:
-            raise Malformed(f"line {line}: {key[:40]!r} stands there twice with different values")
-        _checked(key, line)
-        found[key.strip()] = _checked(value, line)
+        plain = value.strip() if isinstance(value, str) else ""
+        if problem := _pair_problem(key, value, found.get(key.strip(), plain)):
+            raise Malformed(f"line {_line_of(key, text)}: {problem}")
+        found[key.strip()] = plain
     return _bounded(found)
+
+
+def _pair_problem(key: str, value: object, before: str) -> str:
+    if not isinstance(value, str):
+        return f"the value of {key[:40]!r} is not a text"
+    if before != value.strip():
+        return f"{key[:40]!r} stands there twice with different values"
+    return _problem(key.strip()) or _problem(value.strip())
 
 
 @dataclass(slots=True)
@@ -143,11 +149,10 @@ def _line_of(key: str, text: str) -> int:
     return text.count("\n", 0, max(at, 0)) + 1
 
 
-def _checked(value: str, line: int) -> str:
-    plain = value.strip()
-    if not plain or len(plain) > MAX_TEXT or not plain.isprintable():
-        raise Malformed(f"line {line}: a text must be 1 to {MAX_TEXT} printable characters")
-    return plain
+def _problem(text: str) -> str:
+    if text and len(text) <= MAX_TEXT and text.isprintable():
+        return ""
+    return f"a text must be 1 to {MAX_TEXT} printable characters"
 
 
 def _bounded(found: dict[str, str]) -> dict[str, str]:

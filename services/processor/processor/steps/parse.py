@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -17,6 +18,9 @@ from processor.steps.fields import Fields, word
 _CODE = re.compile(r"[A-Za-z0-9_]{1,64}")
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _CONTROL = re.compile(r"[\x00-\x1f]")
+_LONE_SURROGATE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
 _ODD = re.compile(r"[^A-Za-z0-9_.-]")
 _DATA = re.compile(r";data=", re.IGNORECASE)
 
@@ -56,6 +60,19 @@ def decode(body: bytes) -> str:
     return body.decode("utf-8", "replace")
 
 
+def load(text: str) -> Any:
+    """JSON with the defects that typed names bring. Raises Malformed.
+
+    These are raw control characters, and half a surrogate pair where the device cut a name.
+    """
+    for attempt in (_CONTROL.sub(" ", text), _LONE_SURROGATE.sub("?", _CONTROL.sub(" ", text))):
+        try:
+            return orjson.loads(attempt)
+        except orjson.JSONDecodeError:
+            continue
+    raise Malformed("not_json")
+
+
 def dahua(body: bytes) -> DahuaEvent:
     """Read an event's text. Raises Malformed when it does not begin as one."""
     head, _, source = _split(decode(body))
@@ -88,10 +105,7 @@ def head_of(body: bytes) -> dict[str, str]:
 
 def axis(body: bytes) -> AxisPush:
     """Read one measurement. Raises Malformed (not JSON) or NotUnderstood (another shape)."""
-    try:
-        given = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Malformed("not_json") from error
+    given = load(decode(body))
     if not isinstance(given, Mapping):
         raise NotUnderstood("not_an_object")
     if not isinstance(given.get("sensor"), Mapping):
@@ -133,7 +147,7 @@ def _data(source: str) -> tuple[Fields, str]:
     if source.strip() in {"", "null"}:  # older firmware leaves it out, AudioMutation says null
         return {}, ""
     try:
-        data = orjson.loads(_CONTROL.sub(" ", source))  # a raw tab or line end may stand in a typed name
-    except (orjson.JSONDecodeError, UnicodeEncodeError):
-        return {}, "data_not_json"
+        data = load(source)
+    except Malformed as problem:
+        return {}, f"data_{problem}"
     return (data, "") if isinstance(data, dict) else ({}, "data_not_an_object")

@@ -43,8 +43,8 @@ def dahua(body: bytes) -> bytes:
 def axis(body: bytes) -> bytes:
     """A counter's measurement without names and addresses; of text that does not parse only the length."""
     try:
-        given = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        given = parse.load(parse.decode(body))
+    except Malformed:
         return unread(body)
     kept = orjson.dumps(tree(given))
     return kept if len(kept) <= MAX_BYTES else unread(body)
