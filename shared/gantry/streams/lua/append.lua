@@ -3,7 +3,8 @@
 -- ARGV 1 device quota  2 ladder percent (0 off)  3 source  4 producer's ttl in s (0 keeps it)
 --      then per entry: dev seq id t_dev t_rx enc body
 -- Returns per entry: 1 taken, 0 taken before, -1 device's quota is used up, -2 memory.
---      After a refusal nothing later of that device is taken: its number would hide the hole.
+--      After a refusal nothing later of that device is taken in the same call (neither room nor quota grows in it):
+--      its number would hide the hole. The caller offers what was refused first.
 --@include memory
 local raw, ledger, inside, producer = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local quota, full = tonumber(ARGV[1]), memory_over(ARGV[2])
@@ -18,10 +19,7 @@ for i = 5, #ARGV, 7 do
   local answer = 1
   if seq <= last[dev] then answer = 0
   elseif full then answer = -2
-  elseif held[dev] + added[dev] >= quota then
-    answer = -1
-    held[dev] = math.huge
-  end
+  elseif held[dev] + added[dev] >= quota then answer = -1 end
   if answer == 1 then
     redis.call('XADD', raw, '*', 'v', '1', 'id', ARGV[i + 2], 'src', ARGV[3], 'dev', dev, 'seq', ARGV[i + 1],
       't_dev', ARGV[i + 3], 't_rx', ARGV[i + 4], 'enc', ARGV[i + 5], 'body', ARGV[i + 6])
