@@ -23,6 +23,7 @@ _WINDOW = 4096  # how far a part without length is searched ahead at a time
 _PADDING = 8  # blanks and line end behind a boundary
 _LENGTH_DIGITS = 12
 _NEWLINE = b"\r\n"
+_FAULTS = ("framing_length_mismatch", "oversized", "truncated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Framing:
         self.mismatches = 0
         self.oversized = 0
         self.truncated = 0
+        self._told = (0, 0, 0)
         self._buffer = bytearray()
         self._at = 0  # where the present line, header or body begins
         self._seen = 0  # how far a body has been searched for a boundary
@@ -73,6 +75,13 @@ class Framing:
         self._at = 0
         parts, self._parts = self._parts, []
         return parts
+
+    def take_faults(self) -> list[tuple[str, int]]:
+        """(kind, count) of what was not as declared, since the last time this was asked."""
+        now = (self.mismatches, self.oversized, self.truncated)
+        new = [(kind, a - b) for kind, a, b in zip(_FAULTS, now, self._told, strict=True) if a > b]
+        self._told = now
+        return new
 
     def close(self) -> list[Part]:
         """The stream has ended: what is whole comes out, half a part never does."""

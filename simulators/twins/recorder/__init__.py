@@ -1,0 +1,1 @@
+"""A twin of a recorder: digest login, heartbeats, and events that are invented or played from a file."""
