@@ -74,10 +74,11 @@ def _start(options: argparse.Namespace, now: datetime) -> datetime:
     if isinstance(options.start, datetime):
         return options.start
     minute = now.replace(second=0, microsecond=0)
+    step: timedelta = options.minutes_per_push * MINUTE
     if options.pushes:
-        return minute - options.pushes * options.minutes_per_push * MINUTE
-    runs_fast = options.minutes_per_push * 60 > options.interval
-    return minute - (FAR_BACK if runs_fast else options.minutes_per_push * MINUTE)
+        return minute - int(options.pushes) * step
+    runs_fast = step.total_seconds() > options.interval
+    return minute - (FAR_BACK if runs_fast else step)
 
 
 def _parser() -> argparse.ArgumentParser:

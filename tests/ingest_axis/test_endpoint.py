@@ -1,0 +1,326 @@
+"""The real process, with TLS, on a real server: every answer, and what is in `raw` after it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import ssl
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gantry.codec import raw_entries
+from gantry.event import RawEntry
+from gantry.streams.client import Client
+from gantry.topology import Topology
+from wait import until
+
+Push = Callable[..., dict[str, Any]]
+HEAD = b"POST /axis/retail HTTP/1.1\r\nHost: localhost\r\n"
+TOKEN = b"Authorization: Bearer token-of-today\r\n"
+
+
+async def stored(client: Client) -> list[RawEntry]:
+    reply = await client.execute_command("XRANGE", Topology().raw, "-", "+", NEVER_DECODE=True)
+    flat = [[entry_id, [part for pair in fields.items() for part in pair]] for entry_id, fields in reply]
+    return [entry for _, entry in raw_entries(flat)]
+
+
+async def said(client: Client) -> list[Any]:
+    """The measurements in raw, in their order."""
+    return [json.loads(entry.body)["measurement"] for entry in await stored(client)]
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize("minutes", [1, 3, 450])
+async def test_200_when_every_measurement_is_in_raw(axis: Any, client: Client, push: Push, minutes: int) -> None:
+    document = push(minutes)
+    answer = await axis.push(document)
+    assert answer.status_code == 200
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert await said(client) == document["data"]["measurements"]
+    entries = await stored(client)
+    assert [(entry.dev, entry.seq) for entry in entries] == [("9c0aa5000001", n + 1) for n in range(minutes)]
+    assert len({entry.id for entry in entries}) == minutes
+    assert await client.hget(Topology().ledger, "received") == str(minutes).encode()
+
+
+async def test_a_push_that_comes_again_is_stored_again_and_counted_by_its_intervals_later(
+    axis: Any, client: Client, push: Push
+) -> None:
+    for _ in range(2):
+        assert (await axis.push(push(2))).status_code == 200
+    assert await said(client) == 2 * push(2)["data"]["measurements"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "units"),
+    [
+        pytest.param({"data": None}, 0, id="test connection"),
+        pytest.param({"data": {}}, 0, id="empty data"),
+        pytest.param({"data": {"measurements": []}}, 0, id="no measurements"),
+        pytest.param({"data": {"measurements": [{"items": None}, 17]}}, 2, id="odd measurements"),
+        pytest.param({"data": {"measurements": "many"}}, 1, id="measurements no list"),
+        pytest.param({"data": []}, 1, id="data no object"),
+        pytest.param({"apiVersion": "9.9"}, 1, id="another version"),
+        pytest.param({"apiName": None}, 1, id="no name"),
+        pytest.param({"sensor": {}}, 1, id="no serial"),
+        pytest.param({"sensor": None}, 1, id="no sensor"),
+        pytest.param({"sensor": {"serial": "../\"'" * 2000}}, 1, id="a serial of 10 kB"),
+        pytest.param({"extra": [1, 2]}, 1, id="an extra field"),
+    ],
+)
+async def test_odd_but_whole_pushes_are_200(
+    axis: Any, client: Client, push: Push, spoil: dict[str, Any], units: int
+) -> None:
+    assert (await axis.push(push(**spoil))).status_code == 200
+    assert await client.xlen(Topology().raw) == units
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        pytest.param(b"", 400, id="empty"),
+        pytest.param(b'{"data": {', 400, id="cut short"),
+        pytest.param(b'{"sensor": "\xff"}', 400, id="invalid UTF-8"),
+        pytest.param(b"{}{}", 400, id="two documents"),
+        pytest.param(b'{"data": NaN}', 400, id="NaN"),
+        pytest.param(b"[]", 422, id="a list"),
+        pytest.param(b'{"plateText": "0000BBB"}', 422, id="another product"),
+        pytest.param(b'{"data": "' + b"x" * 999_000 + b'"', 400, id="large and cut short"),
+        pytest.param(b"x" * 1_000_001, 413, id="declared too large"),
+    ],
+)
+async def test_bodies_that_are_refused(axis: Any, client: Client, body: bytes, code: int) -> None:
+    answer = await axis.push(body)
+    assert answer.status_code == code
+    assert list(answer.json()) == ["error"]
+    assert await client.xlen(Topology().raw) == 0
+
+
+async def test_a_compressed_body_is_refused(axis: Any, client: Client, push: Push) -> None:
+    packed = gzip.compress(json.dumps(push()).encode())
+    assert (await axis.push(packed, **{"Content-Encoding": "gzip"})).status_code == 415
+    assert await client.xlen(Topology().raw) == 0
+
+
+async def test_the_content_type_does_not_matter(axis: Any, push: Push) -> None:
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        assert (await axis.push(push(), **{"Content-Type": kind})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "token", "code", "header"),
+    [
+        ("POST", "/axis/retail", "wrong", 401, ("www-authenticate", "Bearer")),
+        ("POST", "/axis/retail", "", 401, ("www-authenticate", "Bearer")),
+        ("POST", "/axis/retail/wrong", "", 401, ("www-authenticate", "Bearer")),
+        ("POST", "/axis/retail/token-of-tomorrow", "", 200, ("content-type", "application/json")),
+        ("POST", "/axis/retail/", "token-of-today", 404, ("content-type", "application/json")),
+        ("POST", "/", "token-of-today", 404, ("content-type", "application/json")),
+        ("GET", "/axis/retail", "token-of-today", 405, ("allow", "POST")),
+        ("HEAD", "/axis/retail", "token-of-today", 405, ("allow", "POST")),
+        ("PUT", "/axis/retail", "token-of-today", 405, ("allow", "POST")),
+    ],
+)
+async def test_the_door(axis: Any, method: str, path: str, token: str, code: int, header: tuple[str, str]) -> None:
+    async with axis.client(token) as client:
+        answer = await client.request(method, path, content=b"{}")
+    assert answer.status_code == code
+    assert answer.headers[header[0]] == header[1]
+    assert "location" not in answer.headers
+
+
+async def test_the_token_is_asked_for_before_the_body_comes(axis: Any) -> None:
+    reader, writer = await asyncio.open_connection("localhost", axis.port, ssl=axis.context())
+    writer.write(HEAD + b"Authorization: Bearer wrong\r\nContent-Length: 900000\r\nExpect: 100-continue\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert status_of(await reader.readline()) == 401
+    writer.transport.abort()
+
+
+async def test_100_continue_comes_only_after_the_door(axis: Any, push: Push) -> None:
+    body = json.dumps(push()).encode()
+    head = HEAD + TOKEN + b"Content-Length: %d\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n" % len(body)
+    reader, writer = await asyncio.open_connection("localhost", axis.port, ssl=axis.context())
+    writer.write(head)
+    async with asyncio.timeout(5):
+        assert status_of(await reader.readline()) == 100
+        writer.write(body)
+        assert b"200 OK" in await reader.read()
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        pytest.param(
+            HEAD + TOKEN + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}", 400, id="both lengths"
+        ),
+        pytest.param(HEAD + TOKEN + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, id="two lengths"),
+        pytest.param(HEAD + TOKEN + b"Content-Length: -2\r\n\r\n{}", 400, id="negative length"),
+        pytest.param(HEAD + TOKEN + b"Content-Length: two\r\n\r\n{}", 400, id="no number"),
+        pytest.param(HEAD + TOKEN + b"Content-Length: 99999999999999999999999\r\n\r\n{}", 400, id="length overflows"),
+        pytest.param(HEAD + TOKEN + b"Connection: close\r\n\r\n", 411, id="no length"),
+        pytest.param(b"POST /axis/retail HTTP/1.0\r\n" + TOKEN + b"Content-Length: 2\r\n\r\n{}", 200, id="HTTP/1.0"),
+        pytest.param(HEAD + TOKEN + b"X: " + b"x" * 17_000 + b"\r\n\r\n", 431, id="a large header"),
+        pytest.param(b"POST /" + b"x" * 17_000 + b" HTTP/1.1\r\n\r\n", 431, id="a large path"),
+        pytest.param(HEAD + TOKEN + b"X: x\r\n" * 150 + b"\r\n", 431, id="many headers"),
+        pytest.param(b"GARBAGE\r\n\r\n", 400, id="not HTTP"),
+        pytest.param(b"GET http://[::1 HTTP/1.1\r\n\r\n", 400, id="not a URL"),
+        pytest.param(HEAD + TOKEN + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, id="not a chunk"),
+    ],
+)
+async def test_heads_that_no_client_writes(axis: Any, head: bytes, code: int) -> None:
+    assert status_of(await axis.raw_exchange(head)) == code
+
+
+async def test_a_head_that_never_ends_is_cut_at_its_limit(axis: Any) -> None:
+    answer = await axis.raw_exchange(HEAD, *[b"X: " + b"x" * 4000] * 6)
+    assert status_of(answer) == 431
+
+
+async def test_a_chunked_body_beyond_the_limit_is_refused_in_mid_stream(axis: Any, client: Client) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(200):
+            yield b" " * 65_536
+
+    async with axis.client() as http:
+        answer = await http.post("/axis/retail", content=endless())
+    assert answer.status_code == 413
+    assert await client.xlen(Topology().raw) == 0
+
+
+async def test_a_chunked_push_is_as_good(axis: Any, client: Client, push: Push) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        text = json.dumps(push(40)).encode()
+        for start in range(0, len(text), 1000):
+            yield text[start : start + 1000]
+
+    async with axis.client() as http:
+        assert (await http.post("/axis/retail", content=pieces())).status_code == 200
+    assert await client.xlen(Topology().raw) == 40
+
+
+async def test_garbage_behind_a_push_does_not_cost_its_answer(axis: Any, client: Client, push: Push) -> None:
+    body = json.dumps(push(3)).encode()
+    answer = await axis.raw_exchange(HEAD + TOKEN + b"Content-Length: %d\r\n\r\n" % len(body) + body + b"!!garbage!!")
+    assert status_of(answer) == 200
+    assert await client.xlen(Topology().raw) == 3
+
+
+async def test_two_pushes_in_a_row_are_answered_in_their_order(axis: Any, client: Client, push: Push) -> None:
+    body = json.dumps(push()).encode()
+    one = HEAD + TOKEN + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    bad = HEAD + b"Content-Length: 0\r\n\r\n"
+    answer = await axis.raw_exchange(one + one + bad)
+    assert [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]] == [200, 200, 401]
+    assert await client.xlen(Topology().raw) == 2
+
+
+async def test_a_body_that_breaks_off_is_never_processed(axis: Any, client: Client, push: Push) -> None:
+    before = axis.logged().count("request_broken_off")
+    body = json.dumps(push()).encode()
+    _, writer = await asyncio.open_connection("localhost", axis.port, ssl=axis.context())
+    writer.write(HEAD + TOKEN + b"Content-Length: %d\r\n\r\n" % (len(body) + 10) + body)
+    await writer.drain()
+    writer.transport.abort()
+
+    async def noticed() -> bool:
+        return axis.logged().count("request_broken_off") > before
+
+    await until(noticed, "the broken request is logged")
+    assert await client.xlen(Topology().raw) == 0
+
+
+async def test_plain_http_and_old_tls_do_not_come_in(axis: Any) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        with pytest.raises(httpx.TransportError):
+            await client.post(f"http://localhost:{axis.port}/axis/retail", content=b"{}")
+    old = axis.context()
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await asyncio.open_connection("localhost", axis.port, ssl=old)
+
+
+async def test_no_token_and_no_secret_path_is_ever_logged_or_counted(axis: Any, push: Push) -> None:
+    async with axis.client("") as client:
+        await client.post("/axis/retail/token-of-today", content=b"{}")
+        await client.post("/axis/retail/secret-guess", content=b"{}")
+        await client.post("/axis/retail", content=b"nonsense", headers={"Authorization": "Bearer secret-guess"})
+    await axis.push(push())
+    shown = axis.logged() + (await axis.page("metrics")).text + (await axis.page("readyz")).text
+    assert "push_stored" in shown
+    assert "token-of" not in shown
+    assert "secret-guess" not in shown
+
+
+async def test_what_it_counts(axis: Any, push: Push) -> None:
+    async def metric(name: str) -> float:
+        lines = (await axis.page("metrics")).text.splitlines()
+        return sum(float(line.split()[1]) for line in lines if line.startswith(name))
+
+    names = ["measurements_received_total", "test_connections_total", 'requests_total{code="200"}']
+    before = [await metric(f"gantry_ingest_axis_{name}") for name in names]
+    await axis.push(push(5))
+    await axis.push(push(data=None))
+    after = [await metric(f"gantry_ingest_axis_{name}") for name in names]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [5, 1, 2]
+    assert await metric("gantry_ingest_axis_certificate_expiry_timestamp_seconds") > 1_700_000_000
+    assert await metric("gantry_ingest_axis_body_in_hand_bytes") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("push-guide-as-printed-not-json.txt", 400),
+        ("push-guide-balanced.json", 200),
+        ("push-developer-docs.json", 200),
+        ("items-null.json", 200),
+        ("dst-autumn-same-local-minute.json", 200),
+        ("test-connection.json", 200),
+    ],
+)
+async def test_published_samples(axis: Any, captures: Path, name: str, code: int) -> None:
+    assert (await axis.push((captures / "axis" / name).read_bytes())).status_code == code
+
+
+async def test_a_slow_head_and_an_idle_connection_are_closed(axis: Any) -> None:
+    slow = axis.raw_exchange(HEAD, within_s=15)
+    idle = axis.raw_exchange(within_s=15)
+    said_to_slow, said_to_idle = await asyncio.gather(slow, idle)
+    assert status_of(said_to_slow) == 408
+    assert said_to_idle == b""
+
+
+async def test_requests_in_hand_finish_when_it_is_stopped(own_redis: Any, own_axis: Any, push: Push) -> None:
+    own_redis.start()
+    await own_axis.start()
+    body = json.dumps(push(30)).encode()
+    reader, writer = await asyncio.open_connection("localhost", own_axis.port, ssl=own_axis.context())
+    writer.write(HEAD + TOKEN + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % len(body))
+    async with asyncio.timeout(20):
+        assert status_of(await reader.readline()) == 100
+        own_axis.process.terminate()
+
+        async def listens_no_more() -> bool:
+            with suppress(OSError):
+                _, probe = await asyncio.open_connection("127.0.0.1", own_axis.port)
+                probe.transport.abort()
+                return False
+            return True
+
+        await until(listens_no_more, "the port is closed")
+        writer.write(body)
+        assert b"200 OK" in await reader.read()
+    assert own_axis.stop() == 0
