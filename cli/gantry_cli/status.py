@@ -115,4 +115,4 @@ def _ledger(seen: Facts) -> list[str]:
 def _closing(found: list[Problem]) -> list[str]:
     if not found:
         return ["ALL RIGHT"]
-    return ["NOT ALL RIGHT:", *(f"  {problem.cause}. Next: {problem.step}" for problem in found)]
+    return ["NOT ALL RIGHT:", *(f"  {problem.cause.rstrip('.')}. Next: {problem.step}" for problem in found)]

@@ -34,7 +34,7 @@ def plain(picture: Picture) -> str:
 
 
 def _line(name: str, total: int, terms: Mapping[str, int], difference: int) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for column in (name, *terms, "="):
         table.add_column("" if column == "=" else column, justify="right", style="bold" if column == name else "")
     verdict = Text(words.verdict(difference), style="red" if difference else "green")
@@ -43,7 +43,7 @@ def _line(name: str, total: int, terms: Mapping[str, int], difference: int) -> T
 
 
 def _facts(picture: Picture) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_row("latency", _latency(picture))
     table.add_row("rates", _rates(picture))
     table.add_row("breakers", Text(", ".join(map(_breaker, picture.breakers))))

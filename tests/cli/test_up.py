@@ -13,6 +13,7 @@ import pytest
 
 from gantry import certificates
 from gantry_cli import plan
+from gantry_cli.__main__ import environment
 from wait import until
 
 GANTRY = (sys.executable, "-m", "gantry_cli")
@@ -101,3 +102,35 @@ def test_the_demo_refuses_a_wrong_duration(tmp_path):
     said = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=20, check=False)
     assert said.returncode == 78 and "DEMO_SECONDS" in said.stderr
     assert not (tmp_path / "var").exists()
+
+
+def test_settings_come_from_dotenv_and_the_environment_wins(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("GANTRY_SITE=file\nCAMERA_PASS=a$b#c\nBARE\n")
+    monkeypatch.delenv("CAMERA_PASS", raising=False)
+    monkeypatch.setenv("GANTRY_SITE", "outside")
+    seen = environment()
+    assert seen["GANTRY_SITE"] == "outside" and seen["CAMERA_PASS"] == "a$b#c" and "BARE" not in seen
+
+
+@pytest.mark.parametrize("command", ["status", "streams", "audit"])
+def test_a_url_that_is_none_is_one_plain_line_without_its_password(tmp_path, command):
+    environ = {**clean(), "REDIS_URL": "http://u:hunter2@h"}
+    said = subprocess.run(
+        [*GANTRY, command], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert said.returncode in (1, 2) and said.stdout == ""
+    assert said.stderr.startswith("gantry: REDIS_URL") and said.stderr.count("\n") == 1 and "hunter2" not in said.stderr
+
+
+def test_a_wrong_setting_is_named(tmp_path):
+    said = subprocess.run(
+        [*GANTRY, "status"],
+        cwd=tmp_path,
+        env={**clean(), "GANTRY_SITE": "a b"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert said.returncode == 78 and said.stderr.startswith("gantry: GANTRY_SITE")
