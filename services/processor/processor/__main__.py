@@ -16,6 +16,7 @@ from gantry.streams.books import Books
 from gantry.streams.client import connect
 from gantry.streams.gauges import LedgerGauges
 from gantry.streams.leases import Lease
+from gantry.streams.patience import Patience
 from gantry.streams.processing import Processing
 from gantry.streams.scripts import Scripts
 from gantry.topology import PROCESSOR_DUTY, Topology
@@ -23,7 +24,6 @@ from processor import pipeline, telemetry
 from processor.config import Config
 from processor.duty import Duty
 from processor.news import BLOCK_S, News
-from processor.patience import Patience
 from processor.service import Service
 
 NAME = "processor"

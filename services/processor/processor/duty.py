@@ -38,9 +38,9 @@ class Duty:
             await pause(stop, RENEW_S)
 
     async def ask(self) -> None:
-        """Renew or take over once; a server that is away changes nothing."""
+        """Renew or take over once, at once where nobody holds it; a server that is away changes nothing."""
         try:
-            mine = await self._lease.hold()
+            mine = await self._lease.hold() or (not self._lease.holder and await self._lease.hold())
         except Unavailable:
             return  # Presence makes the process unready for as long as it lasts
         self._health.has("duty")  # standing by is ready: somebody else is at work
