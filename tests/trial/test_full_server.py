@@ -33,7 +33,7 @@ LIMITS = some_limits(burst=100_000)
 @pytest.fixture(scope="module")
 def small_server() -> Iterator[Embedded]:
     with tempfile.TemporaryDirectory(prefix="gantry-", dir="/tmp") as folder:
-        server = Embedded(Path(folder) / "redis", maxmemory="24mb")
+        server = Embedded(Path(folder) / "redis", maxmemory="10mb")
         server.start()
         yield server
         server.stop()

@@ -27,8 +27,8 @@ repeat
 until #page < 1000
 local processor, publisher = group_of(raw, ARGV[1]), group_of(events, ARGV[2])
 local reply = {
-  'raw_entries', redis.call('XLEN', raw), 'raw_open', processor.pending + lag_of(raw, processor),
-  'pending', publisher.pending, 'lag', lag_of(events, publisher), 'in_lanes', in_lanes, 'lanes', lanes,
+  'raw_entries', redis.call('XLEN', raw), 'raw_open', pending_of(processor) + lag_of(raw, processor),
+  'pending', pending_of(publisher), 'lag', lag_of(events, publisher), 'in_lanes', in_lanes, 'lanes', lanes,
   'held', held, 'letters_in', letters - letters_out, 'letters_out', letters_out,
 }
 local counters = redis.call('HGETALL', ledger)

@@ -4,6 +4,6 @@
 -- Returns {name, value, ...}
 --@include group
 local publisher = group_of(KEYS[2], ARGV[1])
-local reply = {'in_raw', redis.call('XLEN', KEYS[1]), 'pending', publisher.pending, 'lag', lag_of(KEYS[2], publisher)}
+local reply = {'in_raw', redis.call('XLEN', KEYS[1]), 'pending', pending_of(publisher), 'lag', lag_of(KEYS[2], publisher)}
 for _, value in ipairs(redis.call('HGETALL', KEYS[3])) do reply[#reply + 1] = value end
 return reply
