@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gantry.embedded import in_a_group_of_its_own
+
 STOP_S = 30.0  # services give their loops 20 s, then cancel them
 _LOOK_S = 0.05
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +62,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT if out else None,
-                start_new_session=True,  # the terminal's Ctrl-C reaches only us
-                preexec_fn=_orphan_guard(os.getpid()),  # noqa: PLW1509 - no thread of ours holds a lock here
+                preexec_fn=in_a_group_of_its_own(os.getpid()),  # noqa: PLW1509 - no thread of ours holds a lock here
             )
 
     async def stop(self, within_s: float = STOP_S) -> bool:
@@ -84,16 +81,12 @@ class Child:
             return False
         return True
 
+    def kill(self) -> None:
+        """SIGKILL, and its end awaited: for trials of durability."""
+        self._signal(signal.SIGKILL)
+        if self._process:
+            self._process.wait()
+
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):  # it ended this very moment
             os.killpg(self.pid, number)
-
-
-def _orphan_guard(parent: int) -> Callable[[], None]:
-    def prepare() -> None:
-        if _LIBC is not None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:  # it died before the line above
-                os._exit(1)
-
-    return prepare

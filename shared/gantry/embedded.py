@@ -28,6 +28,7 @@ from gantry.errors import GantryError
 SOCKET = "redis.sock"
 _PRODUCT = "PRODUCT"
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork
 
 
 class EmbeddedError(GantryError):
@@ -81,7 +82,7 @@ class Embedded:
         parent = os.getpid()
         self.process = subprocess.Popen(  # noqa: S603 - our own binary and arguments
             self._command(),
-            preexec_fn=_orphan_guard(parent),  # noqa: PLW1509 - no other thread runs yet
+            preexec_fn=in_a_group_of_its_own(parent),  # noqa: PLW1509 - no other thread runs yet
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -166,14 +167,14 @@ class Embedded:
             raise EmbeddedError(f"the server ended with code {self.process.returncode}: {tail}")
 
 
-def _orphan_guard(parent: int) -> Callable[[], None]:
-    """In the child: out of the terminal's group, so that Ctrl-C stops services first; SIGTERM when the parent dies."""
+def in_a_group_of_its_own(parent: int) -> Callable[[], None]:
+    """For a child, before its program starts: the terminal's Ctrl-C passes it by, and it ends when the parent dies."""
 
     def prepare() -> None:
         os.setsid()
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:
+        if _LIBC is not None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:  # it died before the line above
                 os._exit(1)
 
     return prepare
