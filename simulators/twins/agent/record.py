@@ -22,12 +22,12 @@ class Record:
     def __init__(self, path: Path | None = None, *, remembered: int = REMEMBERED) -> None:
         self._file: BinaryIO | None = path.open("ab", buffering=0) if path else None
         self._lines: deque[Line] = deque(maxlen=remembered)
-        self._total = 0
+        self._total = self._arrived = 0
         self.in_flight: Counter[str] = Counter()
         self.forget()
 
     def forget(self) -> None:
-        """Begin again from nothing; `n` goes on, and so does what is in flight."""
+        """Begin again from nothing; numbers go on, and so does what is in flight."""
         self._lines.clear()
         self.requests = 0
         self.applied = 0
@@ -39,6 +39,7 @@ class Record:
     def arrive(self, target: str | None, device: str | None) -> tuple[int, str, int]:
         """Count a request in: its number, the name it is in flight under, and how many this device has made."""
         self.requests += 1
+        self._arrived += 1
         name = f"{target}/{device}"
         if name not in self.asked and len(self.asked) >= MAX_DEVICES:
             name = UNTRACKED
@@ -48,7 +49,7 @@ class Record:
         if now > self.most_in_flight.get(name, 0):
             self.most_in_flight[name] = now
         self._most = max(self._most, len(self.in_flight))
-        return self.requests, name, self.asked[name]
+        return self._arrived, name, self.asked[name]
 
     def leave(self, name: str) -> None:
         """The request has its answer, or its client has gone."""

@@ -1,0 +1,330 @@
+"""The real adapter against the agent's twin: real processes, real sockets, every answer that there is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import ipaddress
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pydantic import SecretStr
+
+from gantry.clock import SystemClock
+from gantry.streams.lanes import Outcome
+from publisher import platform
+from publisher.classify import Answer, Failure, classify
+from publisher.platform import Address, Platform
+from twins.agent.handle import AgentHandle, started
+
+KEYS = {"evd": "e&k+1/§", "crowd": "crowd-key"}
+MEASURE = b'{"TimeInstant":"2026-01-15T10:00:00.000Z","intensity":1}'
+DELIVERED, TRANSIENT, REFUSED = Outcome.DELIVERED, Outcome.TRANSIENT, Outcome.REFUSED
+
+Opened = Callable[..., contextlib.AbstractAsyncContextManager[Platform]]
+
+
+@pytest.fixture(scope="module")
+def twin() -> Iterator[AgentHandle]:
+    with started(KEYS) as handle:
+        yield handle
+
+
+@pytest.fixture
+def agent(twin: AgentHandle) -> AgentHandle:
+    twin.clear()
+    twin.forget()
+    return twin
+
+
+@contextlib.asynccontextmanager
+async def a_platform(
+    base: str, *, timeout_s: float = 5.0, connections: int = 8, ca_file: Path | None = None
+) -> AsyncIterator[Platform]:
+    keys = {target: SecretStr(key) for target, key in KEYS.items()}
+    address = Address(base=base, keys=keys, timeout_s=timeout_s, connections=connections, ca_file=ca_file)
+    async with Platform(address, SystemClock()) as opened:
+        yield opened
+
+
+# name → (status, or how it failed; measures that reached the broker; outcome; reason)
+ROWS: dict[str, tuple[int | Failure, int, Outcome, str]] = {
+    "ok": (200, 1, DELIVERED, "delivered"),
+    "ok_not_applied": (200, 0, DELIVERED, "delivered"),  # nobody can tell: read back once per group
+    "garbage": (200, 1, DELIVERED, "delivered"),
+    "ok_blanks": (200, 1, DELIVERED, "delivered"),
+    "ok_close": (200, 1, DELIVERED, "delivered"),
+    "slow": (200, 1, DELIVERED, "delivered"),
+    "ok_wrong_body": (200, 0, TRANSIENT, "misrouted"),
+    "ok_empty": (200, 1, TRANSIENT, "misrouted"),
+    "ok_huge": (200, 1, TRANSIENT, "misrouted"),
+    "html_200": (200, 0, TRANSIENT, "misrouted"),
+    "204": (204, 0, TRANSIENT, "misrouted"),
+    "301": (301, 0, TRANSIENT, "misrouted"),
+    "broker_302": (302, 0, TRANSIENT, "misrouted"),
+    "bad_timestamp": (400, 0, REFUSED, "BAD_TIMESTAMP"),
+    "syntax_error": (400, 0, REFUSED, "SyntaxError"),
+    "too_large": (413, 0, REFUSED, "PayloadTooLargeError"),
+    "broker_413": (413, 0, REFUSED, "http_413"),
+    "html_413": (413, 0, REFUSED, "http_413"),
+    "broker_400": (400, 0, TRANSIENT, "http_400"),
+    "html_400": (400, 0, TRANSIENT, "http_400"),
+    "params_missing": (400, 0, TRANSIENT, "MANDATORY_PARAMS_NOT_FOUND"),
+    "unsupported_type": (400, 0, TRANSIENT, "UNSUPPORTED_TYPE"),
+    "unsupported_charset": (415, 0, TRANSIENT, "http_415"),
+    "html_403": (403, 0, TRANSIENT, "http_403"),
+    "group_not_found": (404, 0, TRANSIENT, "DEVICE_GROUP_NOT_FOUND"),
+    "device_not_found": (404, 0, TRANSIENT, "DEVICE_NOT_FOUND"),
+    "broker_404": (404, 0, TRANSIENT, "DEVICE_NOT_FOUND"),
+    "wrong_path": (404, 0, TRANSIENT, "http_404"),
+    "html_405": (405, 0, TRANSIENT, "http_405"),
+    "408": (408, 0, TRANSIENT, "http_408"),
+    "broker_422": (422, 0, TRANSIENT, "http_422"),
+    "429": (429, 0, TRANSIENT, "http_429"),
+    "429_retry_after": (429, 0, TRANSIENT, "http_429"),
+    "broker_429": (429, 0, TRANSIENT, "http_429"),
+    "broker_500": (500, 0, TRANSIENT, "http_500"),
+    "broker_503": (503, 0, TRANSIENT, "http_503"),
+    "broker_html": (500, 0, TRANSIENT, "http_500"),
+    "broker_auth": (500, 0, TRANSIENT, "ACCESS_FORBIDDEN"),
+    "broker_down": (500, 0, TRANSIENT, "RequestError"),
+    "broker_reset": (500, 0, TRANSIENT, "RequestError"),
+    "broker_hangup": (500, 0, TRANSIENT, "RequestError"),
+    "old_syntax_error": (500, 0, TRANSIENT, "http_500"),
+    "old_too_large": (500, 0, TRANSIENT, "http_500"),
+    "type_error": (500, 0, TRANSIENT, "http_500"),
+    "security_missing": (500, 0, TRANSIENT, "http_500"),
+    "token_error": (500, 0, TRANSIENT, "http_500"),
+    "authentication_error": (500, 0, TRANSIENT, "http_500"),
+    "db_error": (500, 0, TRANSIENT, "http_500"),
+    "type_not_found": (500, 0, TRANSIENT, "http_500"),
+    "html_500": (500, 0, TRANSIENT, "http_500"),
+    "html_502": (502, 0, TRANSIENT, "http_502"),
+    "html_503": (503, 0, TRANSIENT, "http_503"),
+    "503_retry_after": (503, 0, TRANSIENT, "http_503"),
+    "html_504": (504, 0, TRANSIENT, "http_504"),
+    "reset": (Failure.RESET, 0, TRANSIENT, "reset"),
+    "reset_after_apply": (Failure.RESET, 1, TRANSIENT, "reset"),
+    "close": (Failure.RESET, 0, TRANSIENT, "reset"),
+    "close_after_apply": (Failure.RESET, 1, TRANSIENT, "reset"),
+    "close_half": (Failure.RESET, 1, TRANSIENT, "reset"),
+    "hang": (Failure.TIMEOUT, 1, TRANSIENT, "timeout"),
+    "hang_not_applied": (Failure.TIMEOUT, 0, TRANSIENT, "timeout"),
+}
+OURS = {"slow": {"ms": 50}}
+
+
+def test_the_table_knows_every_answer_of_the_twin(agent: AgentHandle) -> None:
+    assert set(ROWS) == set(agent.answers())
+
+
+@pytest.mark.parametrize("name", ROWS)
+async def test_each_answer_is_read_as_it_is(name: str, agent: AgentHandle) -> None:
+    expected, applied, outcome, reason = ROWS[name]
+    agent.script(name, target="evd", times=1, **OURS.get(name, {}))
+    async with a_platform(agent.url, timeout_s=0.4 if name.startswith("hang") else 5.0) as opened:
+        post = await opened.post("evd", "cam1", b'{"row":"%s"}' % name.encode())
+        again = await opened.post("evd", "cam1", MEASURE)  # whatever it was, the next request is not touched by it
+    got = post.answer.status if isinstance(post.answer, Answer) else post.answer
+    verdict = classify(post.answer, 1)
+    assert (got, verdict.outcome, verdict.reason) == (expected, outcome, reason)
+    assert classify(again.answer, 1).outcome is DELIVERED
+    reached = [
+        one for one in agent.measures() if one["applied"] and one["body"] in ({"row": name}, {"undefined": None})
+    ]
+    assert len(reached) == applied
+    assert agent.state()["answers"][name] >= 1
+
+
+async def test_what_is_sent_arrives_as_it_was(agent: AgentHandle) -> None:
+    device, target = "a b+c&d=ñ%2B/?#[]", "crowd"
+    async with a_platform(agent.url) as opened:
+        await opened.post("evd", "cam1", b"[" + MEASURE + b"," + MEASURE + b"]")
+        await opened.post(target, device, MEASURE)
+    one, two, odd = agent.measures()[-3:]
+    assert (one["target"], one["device"], two["request"]) == ("evd", "cam1", one["request"])
+    assert (odd["target"], odd["device"], odd["request"]) == (target, device, one["request"] + 1)
+    assert one["body"] == {"TimeInstant": "2026-01-15T10:00:00.000Z", "intensity": 1}
+
+
+async def test_the_age_of_the_agent_is_told(agent: AgentHandle) -> None:
+    async with a_platform(agent.url) as opened:
+        assert (await opened.post("evd", "cam1", MEASURE)).arrays
+        agent.script("html_502", times=1)
+        assert not (await opened.post("evd", "cam1", MEASURE)).arrays
+    with started(KEYS, "--old-agent") as old:
+        async with a_platform(old.url) as opened:
+            assert not (await opened.post("evd", "cam1", MEASURE)).arrays
+
+
+async def test_an_answer_slower_than_the_timeout_is_a_timeout_and_may_have_been_applied(agent: AgentHandle) -> None:
+    agent.script("slow", ms=1500)
+    async with a_platform(agent.url, timeout_s=0.3) as opened:
+        post = await opened.post("evd", "cam1", MEASURE)
+    assert post.answer is Failure.TIMEOUT
+    assert 0.2 < post.seconds < 1.0
+
+
+async def test_a_huge_answer_is_not_read_to_its_end(agent: AgentHandle) -> None:
+    agent.script("ok_huge", times=1)
+    async with a_platform(agent.url) as opened:
+        answer = (await opened.post("evd", "cam1", MEASURE)).answer
+    assert isinstance(answer, Answer)
+    assert answer.cut
+    assert len(answer.body) == platform.MAX_ANSWER
+
+
+async def test_nobody_there(unused_tcp_port: int) -> None:
+    async with a_platform(f"http://127.0.0.1:{unused_tcp_port}/iot/json") as opened:
+        assert (await opened.post("evd", "cam1", MEASURE)).answer is Failure.CONNECT
+    async with a_platform("http://agent.invalid/iot/json") as opened:
+        assert (await opened.post("evd", "cam1", MEASURE)).answer is Failure.CONNECT
+
+
+async def test_without_a_free_connection_nothing_was_sent(agent: AgentHandle) -> None:
+    agent.script("hang", device="cam1")
+    async with a_platform(agent.url, timeout_s=0.5, connections=1) as opened:
+        first = asyncio.create_task(opened.post("evd", "cam1", MEASURE))
+        await asyncio.sleep(0)  # it takes the one connection
+        post = await opened.post("evd", "cam2", MEASURE)
+        assert (await first).answer is Failure.TIMEOUT
+    assert post.answer in (Failure.CONNECT, Failure.TIMEOUT)
+    assert "evd/cam2" not in agent.state()["in_flight_max"]
+
+
+# Servers of our own, for what the twin's sockets cannot show
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handling.add(cast("asyncio.Task[None]", asyncio.current_task()))
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await handler(reader, writer)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    handling: set[asyncio.Task[None]] = set()
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/iot/json"
+    if handling:
+        await asyncio.wait(handling)
+
+
+class Receipts:
+    """Answers 200 and {} to everything; counts connections and keeps the heads of requests."""
+
+    def __init__(self) -> None:
+        self.connections, self.heads = 0, list[bytes]()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        while True:
+            self.heads.append(await reader.readuntil(b"\r\n\r\n"))
+            await reader.readexactly(len(MEASURE))
+            writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\n{}")
+
+
+async def test_connections_are_kept_and_nothing_but_the_measure_is_sent() -> None:
+    receipts = Receipts()
+    async with serving(receipts) as base, a_platform(base) as opened:
+        for _ in range(3):
+            await opened.post("evd", "cam1", MEASURE)
+    assert receipts.connections == 1
+    head = receipts.heads[-1].decode().lower()
+    assert head.startswith("post /iot/json?k=e%26k%2b1%2f%c2%a7&i=cam1 http/1.1\r\n")
+    assert {line.partition(":")[0] for line in head.split("\r\n")[1:] if line} <= {
+        *("host", "content-type", "content-length", "accept-encoding", "user-agent", "accept", "connection"),
+    }
+    assert "content-type: application/json\r\n" in head
+
+
+async def test_idle_connections_are_dropped_before_the_agent_drops_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert platform.KEEP_ALIVE_S < 5  # what the agent promises
+    monkeypatch.setattr(platform, "KEEP_ALIVE_S", 0.0)
+    receipts = Receipts()
+    async with serving(receipts) as base, a_platform(base) as opened:
+        for _ in range(3):
+            await opened.post("evd", "cam1", MEASURE)
+    assert receipts.connections == 3
+
+
+async def test_the_proxy_of_the_environment_is_not_used(agent: AgentHandle, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with a_platform(agent.url) as opened:
+        assert classify((await opened.post("evd", "cam1", MEASURE)).answer, 1).outcome is DELIVERED
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """A private authority's own certificate for 127.0.0.1, and a server's context with it."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "agent of a test")])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - dt.timedelta(days=1))
+    builder = builder.not_valid_after(now + dt.timedelta(days=1)).add_extension(here, critical=False)
+    signed = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(
+        key, hashes.SHA256()
+    )
+    (folder / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    form, no_password = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, no_password))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return folder / "cert.pem", context
+
+
+async def test_a_private_authority_is_trusted_only_when_named(certificate: tuple[Path, ssl.SSLContext]) -> None:
+    path, context = certificate
+    async with serving(Receipts(), context) as base:
+        async with a_platform(base, ca_file=path) as opened:
+            assert classify((await opened.post("evd", "cam1", MEASURE)).answer, 1).outcome is DELIVERED
+        async with a_platform(base) as opened:
+            assert (await opened.post("evd", "cam1", MEASURE)).answer is Failure.TLS
+
+
+async def test_a_handshake_that_is_cut_is_no_verdict_on_the_certificate() -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    async with serving(cut) as base, a_platform(base.replace("http:", "https:")) as opened:
+        assert (await opened.post("evd", "cam1", MEASURE)).answer is Failure.CONNECT
+
+
+async def test_the_key_is_nowhere_to_be_seen(
+    agent: AgentHandle, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("", "httpx", "httpcore", "asyncio"):  # worse than logs.configure ever sets them
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.DEBUG)
+    caplog.set_level(logging.DEBUG)
+    shown = []
+    async with a_platform(agent.url, timeout_s=0.3) as opened:
+        for name in ("ok", "bad_timestamp", "group_not_found", "reset", "hang", "301", "ok_huge", "close_half"):
+            agent.script(name, times=1)
+            post = await opened.post("crowd", "cam1", MEASURE)
+            shown += [repr(post), repr(post.answer), repr(classify(post.answer, 1))]
+        shown += [repr(opened), repr(vars(opened))]
+        with pytest.raises(KeyError) as caught:
+            await opened.post("nowhere", "cam1", MEASURE)
+        shown.append(repr(caught.value))
+    shown += [record.getMessage() for record in caplog.records]
+    assert any("httpcore" in record.name for record in caplog.records)
+    assert not [text for text in shown if KEYS["crowd"] in text]
