@@ -132,7 +132,7 @@ class Spool:
         self._bytes -= sum(len(entry.body) + _ROW_BYTES for entry in entries)
         if not self._queued:
             with self._lock, self._disk():
-                self._db.execute("PRAGMA incremental_vacuum").fetchall()
+                self._db.executescript("PRAGMA incremental_vacuum;")  # execute() would free a single page
 
     def close(self) -> None:
         """Let the next process have the file."""

@@ -1,0 +1,275 @@
+"""One recorder, on a real server and against the twin in its own process."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from twin_process import PASSWORD, USER, Twin
+
+from gantry.clock import SystemClock
+from gantry.codec import raw_entry
+from gantry.errors import Unavailable
+from gantry.event import RawEntry
+from gantry.health import Health
+from gantry.streams import leases
+from gantry.streams.client import Client
+from gantry.streams.leases import Lease
+from gantry.streams.scripts import Scripts, text
+from gantry.topology import Topology, recorder_duty
+from ingest_dahua.camera import Camera
+from ingest_dahua.forwarder import Forwarder
+from ingest_dahua.patience import Patience
+from ingest_dahua.service import Service
+from ingest_dahua.spool import Spool
+from wait import until
+
+KEYS = Topology()
+QUICK = Patience(first_s=0.05, cap_s=0.2, refused_s=(0.05, 0.1), locked_s=3600)
+
+
+class Line(Scripts):
+    """The way to the server, which can be cut."""
+
+    away = False
+
+    async def once(self, name: str, keys: Any, arguments: Any) -> Any:
+        if self.away:
+            raise Unavailable("cut")
+        return await super().once(name, keys, arguments)
+
+
+@dataclass
+class Running:
+    """A service in this process."""
+
+    health: Health
+    line: Line
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@pytest.fixture
+def run(client: Client, tmp_path: Path) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def start(twin: Twin, name: str = "a", *, password: str = PASSWORD) -> AsyncIterator[Running]:
+        clock = SystemClock()
+        running = Running(Health(clock), Line(client))
+        calls = running.line
+        service = Service(
+            "rec",
+            Camera(twin.url, USER, password, heartbeat_s=1),
+            new_lease=partial(Lease, calls, KEYS, recorder_duty("rec"), name, clock),
+            open_spool=partial(Spool, tmp_path / name, "rec", max_bytes=1 << 26),
+            new_forwarder=lambda inbox, spool, beat: Forwarder(
+                "rec", inbox, spool, calls=calls, keys=KEYS, quota=10**6, clock=clock, beat=beat, retry_s=0.05
+            ),
+            health=running.health,
+            clock=clock,
+            chance=random.Random(1),
+            patience=QUICK,
+        )
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(service.run(running.stop))
+            yield running
+            running.stop.set()
+            await task
+
+    return start
+
+
+async def raw(client: Client) -> list[RawEntry]:
+    rows = await client.xrange(KEYS.raw)
+    return [raw_entry({text(name): value for name, value in row.items()}) for _, row in rows]
+
+
+def told(entry: RawEntry) -> tuple[int, str, str, int]:
+    """(channel, code, action, event id or time) of an entry, as the twin lists it."""
+    head, _, data = entry.body.partition(b";data=")
+    fields = dict(pair.split(b"=", 1) for pair in head.split(b";"))
+    return (int(fields[b"index"]), fields[b"Code"].decode(), fields[b"action"].decode(), orjson.loads(data)["EventID"])
+
+
+def listed(twin: Twin) -> list[tuple[int, str, str, int]]:
+    return [(row["channel"], row["code"], row["action"], row["event_id"]) for row in twin.sent()]
+
+
+async def attached_to(twin: Twin, count: int = 1) -> None:
+    async def attached() -> bool:
+        return twin.state()["attached"] == count
+
+    await until(attached, f"{count} attached")
+
+
+async def test_every_event_in_its_order_with_device_and_time(
+    run: Callable[..., Any], twin: Callable[..., Twin], client: Client
+) -> None:
+    recorder = twin("--generate", "--rate", "1500", "--events", "3000", "--timed-only", "--channels", "3")
+    async with run(recorder) as running:
+
+        async def all_there() -> bool:
+            return await client.xlen(KEYS.raw) == 3000
+
+        await until(all_there, "3000 events in raw")
+        assert running.health.missing() == {}
+    entries = await raw(client)
+    assert [told(entry) for entry in entries] == listed(recorder)
+    for entry, row in zip(entries, recorder.sent(), strict=True):
+        assert entry.dev == f"rec/{row['channel']}"
+        assert entry.t_dev == f"{row['time_ms'] // 1000}.{row['time_ms'] % 1000:03d}"
+    assert len({entry.id for entry in entries}) == 3000
+    assert await client.hget(KEYS.lease(recorder_duty("rec")), "token") is None, "the lease was not left"
+    assert recorder.state()["attached"] == 0
+
+
+async def test_a_dropped_connection_is_sought_again(
+    run: Callable[..., Any], twin: Callable[..., Twin], client: Client
+) -> None:
+    recorder = twin("--generate", "--rate", "200", "--timed-only")
+    async with run(recorder) as running:
+        for number in (1, 2, 3):
+
+            async def flows(number: int = number) -> bool:
+                state = recorder.state()
+                return len(state["connections"]) == number and state["connections"][-1]["events"] > 20
+
+            await until(flows, f"connection {number}")
+            recorder.post("drop")
+        await attached_to(recorder)
+        recorder.post("pause")
+        sent = len(recorder.sent())
+
+        async def settled() -> bool:
+            return running.health.missing() == {} and await client.xlen(KEYS.raw) >= sent - 60
+
+        await until(settled, "the rest in raw")
+    got = [told(entry) for entry in await raw(client)]
+    assert not Counter(got) - Counter(listed(recorder))
+    assert max(Counter(got).values()) == 1
+
+
+async def test_while_redis_is_away_it_stays_attached_and_afterwards_all_is_there_once(
+    run: Callable[..., Any], twin: Callable[..., Twin], client: Client
+) -> None:
+    recorder = twin("--generate", "--rate", "500", "--events", "1500", "--timed-only", "--heartbeat", "0.2")
+    async with run(recorder) as running:
+
+        async def some() -> bool:
+            return await client.xlen(KEYS.raw) > 100
+
+        await until(some, "the first in raw")
+        running.line.away = True
+
+        async def generated() -> bool:
+            return recorder.state()["generated"] == 1500
+
+        await until(generated, "all of the generated while Redis was away")
+        assert recorder.state()["attached"] == 1
+        running.line.away = False
+
+        async def all_there() -> bool:
+            return await client.xlen(KEYS.raw) == 1500
+
+        await until(all_there, "all in raw")
+        assert len(recorder.state()["connections"]) == 1
+    assert [told(entry) for entry in await raw(client)] == listed(recorder)
+
+
+async def test_a_standby_takes_over_when_the_holder_falls_silent(
+    run: Callable[..., Any], twin: Callable[..., Twin], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "SILENT_S", 1.5)
+    recorder = twin("--heartbeat", "0.2")
+    async with run(recorder, "a") as first:
+        await attached_to(recorder)
+        async with run(recorder, "b") as second:
+
+            async def standing_by() -> bool:
+                return second.health.missing() == {}
+
+            await until(standing_by, "the standby ready")
+            assert len(recorder.state()["connections"]) == 1
+            first.line.away = True  # it cannot renew, but stays attached: for all it knows the server is away
+
+            async def taken() -> bool:
+                return len(recorder.state()["connections"]) == 2
+
+            await until(taken, "the standby attached")
+            first.line.away = False
+            await attached_to(recorder, 1)
+
+            async def as_standby() -> bool:
+                return first.health.missing() == {}
+
+            await until(as_standby, "the first standing by")
+            state = recorder.state()["connections"]
+            assert [bool(each["ended"]) for each in state] == [True, False]
+
+
+async def test_a_standby_that_was_cut_off_too_does_not_take_the_lease_of_a_living_holder(
+    run: Callable[..., Any], twin: Callable[..., Twin], monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    monkeypatch.setattr(leases, "SILENT_S", 1.5)
+    recorder = twin("--heartbeat", "0.2")
+    async with run(recorder, "a") as first:
+        await attached_to(recorder)
+        async with run(recorder, "b") as second:
+            await until(partial(_renewals, client, 3), "the standby watching")
+            first.line.away = second.line.away = True
+            before = recorder.state()["connections"][0]["heartbeats"]
+
+            async def time_passed() -> bool:
+                return recorder.state()["connections"][0]["heartbeats"] > before + 12
+
+            await until(time_passed, "longer than a holder may be silent")
+            second.line.away = False
+            seen = await _renewals(client, 0)
+            await until(partial(_since, recorder, recorder.state()["connections"][0]["heartbeats"] + 4), "a while")
+            first.line.away = False
+            await until(partial(_renewals, client, seen + 2), "the holder renewing")
+            assert len(recorder.state()["connections"]) == 1
+
+
+async def _renewals(client: Client, least: int) -> int:
+    counter = int(await client.hget(KEYS.lease(recorder_duty("rec")), "counter") or 0)
+    return counter if counter >= least else 0
+
+
+async def _since(recorder: Twin, heartbeats: int) -> bool:
+    return bool(recorder.state()["connections"][0]["heartbeats"] >= heartbeats)
+
+
+async def test_a_second_process_with_the_same_spool_stands_by_until_the_first_is_gone(
+    run: Callable[..., Any], twin: Callable[..., Twin]
+) -> None:
+    recorder = twin("--heartbeat", "0.2")
+    async with run(recorder) as first:
+        await attached_to(recorder)
+        async with run(recorder) as second:
+            assert second.health.missing() == {}
+            first.stop.set()
+
+            async def taken() -> bool:
+                return len(recorder.state()["connections"]) == 2
+
+            await until(taken, "the second attached")
+
+
+async def test_a_refused_login_is_not_hammered(run: Callable[..., Any], twin: Callable[..., Twin]) -> None:
+    recorder = twin()
+    async with run(recorder, password="wrong") as running:
+
+        async def thrice() -> bool:
+            return recorder.state()["logins"]["failed"] >= 3
+
+        await until(thrice, "three tries")
+        assert "401" in running.health.missing()["recorder"]
+    assert recorder.state()["logins"] == {"ok": 0, "failed": 3, "challenged": 3}
