@@ -51,9 +51,16 @@ def test_a_junction_becomes_a_measure_of_the_vehicles_without_plate_driver_or_fr
 
 @pytest.mark.parametrize(
     ("kind", "target"),
-    [("Human", "crowd"), ("Vehicle", "evd"), ("NonMotor", "evd"), ("Smoke", "crowd"), (None, "crowd")],
+    [
+        ("Human", "crowd"),
+        ("Vehicle", "evd"),
+        ("NonMotor", "evd"),
+        ("Smoke", "crowd"),
+        (None, "crowd"),
+        (["Vehicle"], "crowd"),
+    ],
 )
-def test_what_crosses_decides_whose_measure_it_is(kind: str | None, target: str) -> None:
+def test_what_crosses_decides_whose_measure_it_is(kind: object, target: str) -> None:
     decision = decide(text_of("CrossLineDetection", crossing(Object={"ObjectType": kind})))
     assert accepted(decision).target == target
 

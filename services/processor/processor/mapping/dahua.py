@@ -20,7 +20,7 @@ def target(event: DahuaEvent, known: Known) -> str:
     """Whose measure it is; a line crossed by a vehicle is the vehicles', by anything else the crowd's."""
     if known.target:
         return known.target
-    kind = section(event.data, "Object").get("ObjectType")
+    kind = word(section(event.data, "Object").get("ObjectType"))
     return topology.EVD if kind in _VEHICLES else topology.CROWD
 
 
