@@ -67,6 +67,12 @@ class Rig:
         record = ("--record", str(self.folder / "minutes.ndjson"))
         self._start("twin-counter", script("twin-counter", "--url", url, *trust, *record, *options), dict(os.environ))
 
+    async def metric(self, name: str, metric: str) -> float:
+        """The sum of a metric's samples, as /metrics of that process says now."""
+        lines = (await self.http.get(f"{self.urls[name]}/metrics")).text.splitlines()
+        values = [line.rpartition(" ")[2] for line in lines if line.partition("{")[0].split(" ")[0] == metric]
+        return sum(map(float, values))
+
     async def _twin(self, name: str, *options: str) -> None:
         self._start(name, script(name, *options), dict(os.environ))
         log = self.folder / f"{name}.log"
