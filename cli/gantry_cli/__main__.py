@@ -14,7 +14,7 @@ import typer
 from gantry.errors import SettingsError
 from gantry.runtime import EX_CONFIG
 from gantry.settings import Settings, load
-from gantry_cli import audit, certs, demo, status, streams, up
+from gantry_cli import audit, certs, demo, running, status, streams, up
 from gantry_cli.output import Output
 
 app = typer.Typer(
@@ -42,9 +42,20 @@ def _up(
     publishers: Annotated[int, typer.Option(min=1, max=32, help="How many publishers.")] = 1,
 ) -> None:
     """Start the server (without REDIS_URL) and every service; Ctrl-C stops them in flow order."""
-    if demo_:
-        raise typer.Exit(demo.run(os.environ, environment(), Output(), publishers=publishers))
-    raise typer.Exit(up.run(environment(), Output(), publishers=publishers))
+    out = Output()
+    with running.here() as free:
+        if not free:
+            out.error("gantry already runs in this folder; `gantry down` stops it")
+            raise typer.Exit(up.EX_FAILED)
+        if demo_:
+            raise typer.Exit(demo.run(os.environ, environment(), out, publishers=publishers))
+        raise typer.Exit(up.run(environment(), out, publishers=publishers))
+
+
+@app.command(name="down")
+def _down() -> None:
+    """Stop the `gantry up` of this folder, in flow order, and wait until it has."""
+    raise typer.Exit(running.down(Output()))
 
 
 @app.command(name="status")

@@ -64,7 +64,7 @@ async def test_ctrl_c_ends_the_demo_in_good_order_and_a_second_demo_leaves_it_al
 
         await until(published, "something is published", within_s=30)
         second = play(short_folder)
-        assert second.returncode == 1 and "another server already runs" in second.stderr
+        assert second.returncode == 1 and "already runs in this folder" in second.stderr
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
     finally:

@@ -85,7 +85,7 @@ async def test_up_runs_everything_until_ctrl_c(folder):
 
         await until(all_alive, "all services say that they live", within_s=30)
         second = ask(folder, "up")
-        assert second.returncode == 1 and "another server already runs" in second.stderr
+        assert second.returncode == 1 and "already runs in this folder" in second.stderr
         assert ask(folder, "audit").returncode == 0
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
@@ -134,3 +134,16 @@ def test_a_wrong_setting_is_named(tmp_path):
         check=False,
     )
     assert said.returncode == 78 and said.stderr.startswith("gantry: GANTRY_SITE")
+
+
+async def test_down_stops_what_up_started_and_says_so(folder):
+    with gantry_up(folder) as process:
+
+        async def started():
+            return "Ctrl-C stops everything" in (folder / "out").read_text()
+
+        await until(started, "gantry up to have started", within_s=30)
+        asked = ask(folder, "down")
+        assert (asked.returncode, asked.stdout.strip()) == (0, "stopped")
+        assert process.wait(10) == 0
+    assert ask(folder, "down").stdout.strip() == "nothing runs in this folder"
