@@ -19,6 +19,11 @@ from wait import until
 pytestmark = pytest.mark.end_to_end
 
 
+def started(environ: dict[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "ingest_dahua"]
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+
+
 async def test_it_attaches_counts_and_stops_when_told(
     twin: Callable[..., Twin], client: Client, redis_url: str, tmp_path: Path, unused_tcp_port: int
 ) -> None:
@@ -32,7 +37,7 @@ async def test_it_attaches_counts_and_stops_when_told(
         "REDIS_URL": redis_url,
         "METRICS_PORT": str(unused_tcp_port),
     }
-    process = subprocess.Popen([sys.executable, "-m", "ingest_dahua"], env=environ, stdout=subprocess.PIPE, text=True)
+    process = started(environ)
     base = f"http://127.0.0.1:{unused_tcp_port}"
 
     async with httpx.AsyncClient(trust_env=False, base_url=base) as http:
