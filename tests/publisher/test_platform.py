@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
-import ipaddress
 import logging
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import cast
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from gantry.clock import SystemClock
@@ -47,14 +39,28 @@ def agent(twin: AgentHandle) -> AgentHandle:
 
 
 @contextlib.asynccontextmanager
-async def a_platform(
-    base: str, *, timeout_s: float = 5.0, connections: int = 8, ca_file: Path | None = None
-) -> AsyncIterator[Platform]:
+async def a_platform(base: str, *, timeout_s: float = 5.0, connections: int = 8) -> AsyncIterator[Platform]:
     keys = {target: SecretStr(key) for target, key in KEYS.items()}
-    address = Address(base=base, keys=keys, timeout_s=timeout_s, connections=connections, ca_file=ca_file)
+    address = Address(base=base, keys=keys, timeout_s=timeout_s, connections=connections)
     async with Platform(address, SystemClock()) as opened:
         yield opened
 
+
+STATUS_ALONE = {  # nothing arrived, and the status is all that the reason says
+    400: "broker_400 html_400",
+    403: "html_403",
+    404: "wrong_path",
+    405: "html_405",
+    408: "408",
+    415: "unsupported_charset",
+    422: "broker_422",
+    429: "429 429_retry_after broker_429",
+    500: "broker_500 broker_html old_syntax_error old_too_large type_error security_missing token_error "
+    "authentication_error db_error type_not_found html_500",
+    502: "html_502",
+    503: "broker_503 html_503 503_retry_after",
+    504: "html_504",
+}
 
 # name → (status, or how it failed; measures that reached the broker; outcome; reason)
 ROWS: dict[str, tuple[int | Failure, int, Outcome, str]] = {
@@ -76,42 +82,15 @@ ROWS: dict[str, tuple[int | Failure, int, Outcome, str]] = {
     "too_large": (413, 0, REFUSED, "PayloadTooLargeError"),
     "broker_413": (413, 0, REFUSED, "http_413"),
     "html_413": (413, 0, REFUSED, "http_413"),
-    "broker_400": (400, 0, TRANSIENT, "http_400"),
-    "html_400": (400, 0, TRANSIENT, "http_400"),
     "params_missing": (400, 0, TRANSIENT, "MANDATORY_PARAMS_NOT_FOUND"),
     "unsupported_type": (400, 0, TRANSIENT, "UNSUPPORTED_TYPE"),
-    "unsupported_charset": (415, 0, TRANSIENT, "http_415"),
-    "html_403": (403, 0, TRANSIENT, "http_403"),
     "group_not_found": (404, 0, TRANSIENT, "DEVICE_GROUP_NOT_FOUND"),
     "device_not_found": (404, 0, TRANSIENT, "DEVICE_NOT_FOUND"),
     "broker_404": (404, 0, TRANSIENT, "DEVICE_NOT_FOUND"),
-    "wrong_path": (404, 0, TRANSIENT, "http_404"),
-    "html_405": (405, 0, TRANSIENT, "http_405"),
-    "408": (408, 0, TRANSIENT, "http_408"),
-    "broker_422": (422, 0, TRANSIENT, "http_422"),
-    "429": (429, 0, TRANSIENT, "http_429"),
-    "429_retry_after": (429, 0, TRANSIENT, "http_429"),
-    "broker_429": (429, 0, TRANSIENT, "http_429"),
-    "broker_500": (500, 0, TRANSIENT, "http_500"),
-    "broker_503": (503, 0, TRANSIENT, "http_503"),
-    "broker_html": (500, 0, TRANSIENT, "http_500"),
     "broker_auth": (500, 0, TRANSIENT, "ACCESS_FORBIDDEN"),
     "broker_down": (500, 0, TRANSIENT, "RequestError"),
     "broker_reset": (500, 0, TRANSIENT, "RequestError"),
     "broker_hangup": (500, 0, TRANSIENT, "RequestError"),
-    "old_syntax_error": (500, 0, TRANSIENT, "http_500"),
-    "old_too_large": (500, 0, TRANSIENT, "http_500"),
-    "type_error": (500, 0, TRANSIENT, "http_500"),
-    "security_missing": (500, 0, TRANSIENT, "http_500"),
-    "token_error": (500, 0, TRANSIENT, "http_500"),
-    "authentication_error": (500, 0, TRANSIENT, "http_500"),
-    "db_error": (500, 0, TRANSIENT, "http_500"),
-    "type_not_found": (500, 0, TRANSIENT, "http_500"),
-    "html_500": (500, 0, TRANSIENT, "http_500"),
-    "html_502": (502, 0, TRANSIENT, "http_502"),
-    "html_503": (503, 0, TRANSIENT, "http_503"),
-    "503_retry_after": (503, 0, TRANSIENT, "http_503"),
-    "html_504": (504, 0, TRANSIENT, "http_504"),
     "reset": (Failure.RESET, 0, TRANSIENT, "reset"),
     "reset_after_apply": (Failure.RESET, 1, TRANSIENT, "reset"),
     "close": (Failure.RESET, 0, TRANSIENT, "reset"),
@@ -119,6 +98,11 @@ ROWS: dict[str, tuple[int | Failure, int, Outcome, str]] = {
     "close_half": (Failure.RESET, 1, TRANSIENT, "reset"),
     "hang": (Failure.TIMEOUT, 1, TRANSIENT, "timeout"),
     "hang_not_applied": (Failure.TIMEOUT, 0, TRANSIENT, "timeout"),
+    **{
+        name: (status, 0, TRANSIENT, f"http_{status}")
+        for status, names in STATUS_ALONE.items()
+        for name in names.split()
+    },
 }
 OURS = {"slow": {"ms": 50}}
 
@@ -208,7 +192,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @contextlib.asynccontextmanager
-async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def serving(handler: Handler) -> AsyncIterator[str]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         handling.add(cast("asyncio.Task[None]", asyncio.current_task()))
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -218,9 +202,9 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
             await writer.wait_closed()
 
     handling: set[asyncio.Task[None]] = set()
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
     async with server:
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/iot/json"
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/iot/json"
     if handling:
         await asyncio.wait(handling)
 
@@ -268,45 +252,6 @@ async def test_the_proxy_of_the_environment_is_not_used(agent: AgentHandle, monk
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with a_platform(agent.url) as opened:
         assert classify((await opened.post("evd", "cam1", MEASURE)).answer, 1).outcome is DELIVERED
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    """A private authority's own certificate for 127.0.0.1, and a server's context with it."""
-    folder = tmp_path_factory.mktemp("tls")
-    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "agent of a test")])
-    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now - dt.timedelta(days=1))
-    builder = builder.not_valid_after(now + dt.timedelta(days=1)).add_extension(here, critical=False)
-    signed = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(
-        key, hashes.SHA256()
-    )
-    (folder / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    form, no_password = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, no_password))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return folder / "cert.pem", context
-
-
-async def test_a_private_authority_is_trusted_only_when_named(certificate: tuple[Path, ssl.SSLContext]) -> None:
-    path, context = certificate
-    async with serving(Receipts(), context) as base:
-        async with a_platform(base, ca_file=path) as opened:
-            assert classify((await opened.post("evd", "cam1", MEASURE)).answer, 1).outcome is DELIVERED
-        async with a_platform(base) as opened:
-            assert (await opened.post("evd", "cam1", MEASURE)).answer is Failure.TLS
-
-
-async def test_a_handshake_that_is_cut_is_no_verdict_on_the_certificate() -> None:
-    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.transport.abort()
-
-    async with serving(cut) as base, a_platform(base.replace("http:", "https:")) as opened:
-        assert (await opened.post("evd", "cam1", MEASURE)).answer is Failure.CONNECT
 
 
 async def test_the_key_is_nowhere_to_be_seen(

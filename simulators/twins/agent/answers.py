@@ -46,7 +46,7 @@ class Row:
 def content(row: Row, *, key: str, device: str, sent: bytes, detail: str) -> bytes:
     """The body of a row's answer."""
     if not row.error:
-        return row.body.encode()
+        return row.body.replace("{detail}", detail).encode()
     inside = sent[:4096].decode("utf-8", "replace")
     message = row.message
     for name, value in (("{key}", key), ("{device}", device), ("{sent}", inside), ("{detail}", detail)):

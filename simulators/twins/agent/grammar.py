@@ -169,7 +169,7 @@ def time_of(value: Any) -> float | None:
     if not isinstance(value, str):
         return None
     try:
-        if _SENT.fullmatch(value):
+        if _SENT.fullmatch(value) and "T24" not in value:  # what nearly all look like, ten times faster
             return dt.datetime.fromisoformat(value).timestamp()
         return _odd_time(value)
     except ValueError:

@@ -35,7 +35,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[tuple[Request, bool]] = deque()
         self._since = self._loop.time()
         self._watch: asyncio.TimerHandle | None = None
-        self._receiving = self._closing = False
+        self._receiving = self._closing = self._refused = False
         self.on_message_begin()
         self._receiving = False
 
@@ -58,6 +58,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._since = self._loop.time()
+        if self._refused:
+            return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -123,6 +125,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._receiving = False
+        if self._refused:
+            return
         request = self._request()
         self._waiting.append((request, self._parser.should_keep_alive()))
         if self._visit is None and len(self._waiting) == 1:
@@ -222,6 +226,9 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _refuse(self, status: int) -> None:
+        if self._refused:
+            return
+        self._refused = True
         if self._visit is None:
             self._closing = True
             self._write(status, b"", "")

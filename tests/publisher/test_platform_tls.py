@@ -1,0 +1,93 @@
+"""The adapter and certificates, against small servers of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pydantic import SecretStr
+
+from gantry.clock import SystemClock
+from gantry.streams.lanes import Outcome
+from publisher.classify import Failure, classify
+from publisher.platform import Address, Platform, Post
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def serving(handler: Handler, tls: ssl.SSLContext | None) -> AsyncIterator[str]:
+    handled: set[asyncio.Event] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handled.add(done := asyncio.Event())
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            await handler(reader, writer)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        done.set()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/iot/json"
+    for done in handled:
+        await done.wait()
+
+
+async def post(base: str, ca_file: Path | None = None) -> Post:
+    address = Address(base=base, keys={"evd": SecretStr("key")}, timeout_s=5, connections=1, ca_file=ca_file)
+    async with Platform(address, SystemClock()) as platform:
+        return await platform.post("evd", "cam1", b'{"v":1}')
+
+
+async def receipt(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b'{"v":1}')
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """A private authority's own certificate for 127.0.0.1, and a server's context with it."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "agent of a test")])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - dt.timedelta(days=1))
+    builder = builder.not_valid_after(now + dt.timedelta(days=1)).add_extension(here, critical=False)
+    signed = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(
+        key, hashes.SHA256()
+    )
+    (folder / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    form, no_password = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, no_password))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return folder / "cert.pem", context
+
+
+async def test_a_private_authority_is_trusted_only_when_named(certificate: tuple[Path, ssl.SSLContext]) -> None:
+    path, context = certificate
+    async with serving(receipt, context) as base:
+        assert classify((await post(base, ca_file=path)).answer, 1).outcome is Outcome.DELIVERED
+        assert (await post(base)).answer is Failure.TLS
+
+
+async def test_a_handshake_that_is_cut_is_no_verdict_on_the_certificate() -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    async with serving(cut, None) as base:
+        assert (await post(base)).answer is Failure.CONNECT
