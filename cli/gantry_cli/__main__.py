@@ -42,14 +42,9 @@ def _up(
     publishers: Annotated[int, typer.Option(min=1, max=32, help="How many publishers.")] = 1,
 ) -> None:
     """Start the server (without REDIS_URL) and every service; Ctrl-C stops them in flow order."""
-    out = Output()
-    with running.here() as free:
-        if not free:
-            out.error("gantry already runs in this folder; `gantry down` stops it")
-            raise typer.Exit(up.EX_FAILED)
-        if demo_:
-            raise typer.Exit(demo.run(os.environ, environment(), out, publishers=publishers))
-        raise typer.Exit(up.run(environment(), out, publishers=publishers))
+    if demo_:
+        raise typer.Exit(demo.run(os.environ, environment(), Output(), publishers=publishers))
+    raise typer.Exit(up.run(environment(), Output(), publishers=publishers))
 
 
 @app.command(name="down")

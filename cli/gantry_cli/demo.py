@@ -22,7 +22,7 @@ from gantry.runtime import EX_CONFIG, pause, stop_on_signals
 from gantry.settings import Settings
 from gantry.streams import groups
 from gantry.streams.books import Audit
-from gantry_cli import audit, plan, table, up, world
+from gantry_cli import audit, plan, running, table, up, world
 from gantry_cli.child import Program
 from gantry_cli.connection import NoAnswer, Site, opened
 from gantry_cli.output import Output
@@ -63,7 +63,17 @@ def run(outside: Mapping[str, str], here: Mapping[str, str], out: Output, *, pub
     if seconds is None:
         out.error("DEMO_SECONDS is not a positive number of seconds")
         return EX_CONFIG
-    server = up.start_server(out, demo=True)  # first: it alone knows whether another demo plays here
+    with running.here() as free:
+        if not free:
+            out.error(running.BUSY)
+            return EX_FAILED
+        return _run_here(outside, here, out, seconds, publishers=publishers)
+
+
+def _run_here(
+    outside: Mapping[str, str], here: Mapping[str, str], out: Output, seconds: float, *, publishers: int
+) -> int:
+    server = up.start_server(out, demo=True)
     if server is None:
         return EX_FAILED
     try:

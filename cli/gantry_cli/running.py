@@ -13,6 +13,7 @@ from pathlib import Path
 from gantry_cli.output import Output
 
 FILE = Path("var/gantry.pid")
+BUSY = "gantry already runs in this folder; `gantry down` stops it"
 PATIENCE_S = 120.0  # services finish what is in hand, stage by stage
 _LOOK_S = 0.1
 

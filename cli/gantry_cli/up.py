@@ -11,7 +11,7 @@ from gantry.clock import SystemClock
 from gantry.embedded import Embedded, EmbeddedError
 from gantry.errors import SettingsError
 from gantry.runtime import EX_CONFIG, stop_on_signals
-from gantry_cli import plan
+from gantry_cli import plan, running
 from gantry_cli.child import Program
 from gantry_cli.marker import refusal
 from gantry_cli.output import Output
@@ -32,6 +32,14 @@ def run(environ: Mapping[str, str], out: Output, *, publishers: int) -> int:
         return EX_CONFIG
     for service in choice.left_out:
         out.lines([f"{service.name} is left out: none of {', '.join(service.marks)} is set"])
+    with running.here() as free:
+        if not free:
+            out.error(running.BUSY)
+            return EX_FAILED
+        return _run_here(choice, environ, out, publishers)
+
+
+def _run_here(choice: plan.Choice, environ: Mapping[str, str], out: Output, publishers: int) -> int:
     server = None
     if not (environ.get("REDIS_URL") or environ.get("REDIS_URL_FILE")):
         server = start_server(out, demo=False)
