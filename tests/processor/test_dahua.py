@@ -127,6 +127,14 @@ def test_a_name_in_any_encoding_does_not_lose_the_event(name: bytes) -> None:
     assert sent(decide(body))["count"] == 1
 
 
+def test_a_gb18030_character_that_ends_in_a_backslash_is_no_escape() -> None:
+    body = text_of("CrossLineDetection", crossing(MachineName="NAME")).replace(b"NAME", "乗".encode("gb18030"))
+    assert body.count(b"\\") == 1
+    assert (
+        accepted(decide(body)).lane == accepted(decide(text_of("CrossLineDetection", crossing(MachineName="乗")))).lane
+    )
+
+
 @pytest.mark.parametrize("speed", [0, -1, True, "50", None, 5000])
 def test_a_speed_that_is_none_is_left_out(speed: object) -> None:
     told = sent(decide(text_of("TrafficJunction", junction(car={"Speed": speed}))))

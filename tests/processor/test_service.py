@@ -17,6 +17,7 @@ from gantry.clock import SystemClock
 from gantry.errors import Fenced, Unavailable
 from gantry.event import Decision, RawEntry
 from gantry.health import Health
+from gantry.streams import groups
 from gantry.streams.books import Books
 from gantry.streams.client import Client, connect
 from gantry.streams.inlet import Inlet
@@ -221,6 +222,14 @@ async def test_without_memory_the_batch_waits_and_is_not_lost(stand: Stand, redi
     assert await stand.ledger() == {"accepted": 1}
 
 
+async def test_a_full_server_keeps_nobody_from_starting(stand: Stand) -> None:
+    await stand.client.config_set("maxmemory", "1mb")
+    try:
+        await groups.prepare(stand.client, stand.keys)
+    finally:
+        await stand.client.config_set("maxmemory", "256mb")
+
+
 async def test_a_processor_without_the_lease_is_fenced(stand: Stand) -> None:
     await stand.receive(*crossings(1))
     with pytest.raises(Fenced):
@@ -257,6 +266,16 @@ async def test_the_loop_works_stands_by_and_leaves(stand: Stand, redis_url: str)
     await asyncio.gather(*tasks)
     await other.waiting.aclose()
     assert not await stand.client.hexists(stand.keys.lease(PROCESSOR_DUTY), "token")
+
+
+async def test_a_lease_that_was_left_is_taken_at_once(stand: Stand) -> None:
+    await stand.duty.ask()
+    other = Duty(Lease(stand.calls, stand.keys, PROCESSOR_DUTY, "there", SystemClock()), Health(SystemClock()))
+    await other.ask()
+    assert not other.mine
+    await stand.duty.leave()
+    await other.ask()
+    assert other.mine
 
 
 async def test_a_processor_that_was_replaced_unseen_commits_nothing(stand: Stand) -> None:

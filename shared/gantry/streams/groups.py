@@ -17,18 +17,29 @@ from gantry.topology import Topology
 async def prepare(client: Client, keys: Topology) -> None:
     """Create streams and groups where they are missing, so that the groups exist from the first entry.
 
-    ENTRIESREAD 0 gives an exact lag from the start. Safe to repeat.
+    ENTRIESREAD 0 gives an exact lag from the start. Safe to repeat, also on a server that is full: that refuses to
+    make even a group that is there, and whoever drains it must be able to start.
     """
     for stream, group in (
         (keys.raw, topology.PROCESSOR_GROUP),
         (keys.events, topology.PUBLISHER_GROUP),
         (keys.events, topology.JOURNAL_GROUP),
     ):
+        if await _is_there(client, stream, group):
+            continue
         try:
             await client.xgroup_create(stream, group, id="0", mkstream=True, entries_read=0)
         except redis.exceptions.ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
+
+
+async def _is_there(client: Client, stream: str, group: str) -> bool:
+    try:
+        rows = await client.xinfo_groups(stream)
+    except redis.exceptions.ResponseError:  # no such stream
+        return False
+    return any(text(row["name"]) == group for row in rows)
 
 
 async def enlist(client: Client, keys: Topology, instance: str) -> None:
@@ -65,7 +76,11 @@ async def prepare_once_reachable(client: Client, keys: Topology, health: Health,
     while not stop.is_set():
         try:
             await prepare(client, keys)
-        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+        except (
+            redis.exceptions.ConnectionError,
+            redis.exceptions.TimeoutError,
+            redis.exceptions.OutOfMemoryError,
+        ) as error:
             health.lacks("redis", f"Redis does not answer: {error}")
             await pause(stop, 1.0)
         else:
