@@ -29,6 +29,7 @@ from ingest_axis.standing import Standing
 
 NAME = "ingest-axis"
 BODIES_AT_MOST = 2  # of the largest size, in memory at once
+CONNECTIONS = 2000  # beyond them 503; the process may have as many files open
 KEEP_ALIVE_S = 75
 FINISH_S = 15  # for requests in hand at SIGTERM; less than runtime.GRACE_S
 
@@ -74,6 +75,7 @@ def listener(endpoint: Endpoint, config: Config) -> runtime.Worker:
             ssl_certfile=config.axis_tls_cert,
             ssl_keyfile=config.axis_tls_key,
             ssl_context_factory=_at_least_tls_1_2,
+            limit_concurrency=CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=FINISH_S,
         )

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from ingest_axis import telemetry
+
+_crashes = logging.getLogger("ingest_axis.protocol")
+_crashes.setLevel(logging.ERROR)  # uvicorn writes a line for every request that is not HTTP; telemetry bounds them
 
 _SENTENCES = {
     400: "not HTTP",
@@ -26,8 +32,10 @@ class CarefulProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
+        self.logger = _crashes
         self._head_timer: asyncio.TimerHandle | None = None
-        self._in_head = True
+        self._in_head = True  # between two messages, or in the head of one
+        self._begun = False  # the head has begun
         self._moved = False  # whether this piece of data finished a head or brought body
         self._barren = 0  # bytes since the last that did
         self._head_size = 0
@@ -55,7 +63,7 @@ class CarefulProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_size = 0
+        self._begun, self._head_size = True, 0
         self._start_timer()
 
     def on_url(self, url: bytes) -> None:
@@ -67,7 +75,7 @@ class CarefulProtocol(HttpToolsProtocol):
         self._grow(len(name) + len(value) + 4)  # ": " and the line's end
 
     def on_headers_complete(self) -> None:
-        self._moved, self._in_head = True, False
+        self._moved, self._in_head, self._begun = True, False, False
         self._stop_timer()
         super().on_headers_complete()
 
@@ -107,6 +115,9 @@ class CarefulProtocol(HttpToolsProtocol):
             self._say(code)
 
     def _say(self, code: int) -> None:
+        telemetry.head_refused(
+            code, _SENTENCES[code], peer=self.client[0] if self.client else "", now_s=self.loop.time()
+        )
         text = _SENTENCES[code].encode() + b"\n"
         head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(text)
         self.transport.write(STATUS_LINE[code] + head + text)
@@ -125,7 +136,7 @@ class CarefulProtocol(HttpToolsProtocol):
         self._head_timer = None
         if self.transport.is_closing():
             return
-        if self._barren:
+        if self._begun or self._barren:
             self._refuse(408)
         else:
             self.transport.close()

@@ -20,7 +20,7 @@ from gantry.streams.inlet import BATCH, Answer, Inlet
 from gantry.streams.scripts import Calls
 from gantry.topology import Topology
 from ingest_axis import retail, telemetry
-from ingest_axis.standing import Standing
+from ingest_axis.standing import AWAY, Standing
 
 PATIENCE_S = 20.0  # a counter's own time-out is unknown; a lost 503 does no harm
 FIRST_PAUSE_S = 0.1
@@ -88,12 +88,16 @@ class Intake:
         while batch:
             why, rest = await self._offer(inlet, batch)
             attempt.stored += len(batch) - len(rest)
-            if rest and (attempt.left_s <= 0 or self.stop.is_set()):
+            if rest and self._hopeless(attempt, why):
                 telemetry.room_not_found(rest[0].dev, rest[0].id, why)
                 raise NoRoom(why)
             if rest:
                 await pause(self.stop, attempt.next_pause())
             batch = rest
+
+    def _hopeless(self, attempt: _Attempt, why: str) -> bool:
+        """Whether to refuse now; without Redis a push only waits if some of it is stored already."""
+        return attempt.left_s <= 0 or self.stop.is_set() or (why == AWAY and not attempt.stored)
 
     async def _offer(self, inlet: Inlet, batch: list[RawEntry]) -> tuple[str, list[RawEntry]]:
         """Why the rest of the batch was refused, and that rest."""
@@ -102,7 +106,7 @@ class Intake:
                 answers = await inlet.append("axis", batch)
         except Unavailable as error:
             self.standing.lost(str(error))
-            return "Redis does not answer", batch
+            return AWAY, batch
         for i, answer in enumerate(answers):
             if answer.refused:
                 return _WHY[answer], batch[i:]

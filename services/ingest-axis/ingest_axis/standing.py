@@ -13,6 +13,8 @@ from gantry.streams.client import Client
 from gantry.streams.durability import weaknesses
 from ingest_axis import telemetry
 
+AWAY = "Redis does not answer"
+
 EVERY_S = 30.0
 EVERY_AWAY_S = 2.0
 FRESH_S = 1.0  # pushes that find Redis away ask again, together at most so often
@@ -26,15 +28,16 @@ class Standing:
         self._away, self._weak = "not asked yet", ""
         self._asked = -FRESH_S
         self._lock = asyncio.Lock()
-        self._beat = health.loop("standing", limit_s=2 * EVERY_S)
+        self._beat = health.loop("standing")
         self._told: tuple[str, str] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep asking."""
         while not stop.is_set():
             self._beat()
-            await self._ask()
-            await pause(stop, EVERY_AWAY_S if self._away else EVERY_S)
+            if self._away or self._clock.monotonic() - self._asked >= EVERY_S:
+                await self._ask()
+            await pause(stop, EVERY_AWAY_S)
 
     async def objection(self, *, to_data: bool) -> str:
         """Why there can be no 200 now, or empty; a test connection only needs Redis to be there."""
@@ -43,7 +46,7 @@ class Standing:
                 if self._clock.monotonic() - self._asked >= FRESH_S:
                     await self._ask()
         if self._away:
-            return "Redis does not answer"
+            return AWAY
         return "Redis would not keep what it acknowledges" if to_data and self._weak and not self._accept_weak else ""
 
     def lost(self, reason: str) -> None:
@@ -62,7 +65,7 @@ class Standing:
     def _tell(self) -> None:
         """Readiness always; the log once per change."""
         if self._away:
-            self._health.lacks("durability", f"Redis does not answer: {self._away}")
+            self._health.lacks("durability", f"{AWAY}: {self._away}")
         elif self._weak and not self._accept_weak:
             self._health.lacks("durability", f"answered 200 would not be durable: {self._weak}")
         else:

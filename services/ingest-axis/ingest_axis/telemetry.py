@@ -86,6 +86,16 @@ def body_refused(code: int, why: str, *, peer: str, size: int, digest: str, took
 def request_refused(code: int, why: str, *, peer: str, now_s: float, took_s: float) -> None:
     """A request that was answered before its body was complete."""
     _answered(code, took_s)
+    _stranger_refused(code, why, peer=peer, now_s=now_s)
+
+
+def head_refused(code: int, why: str, *, peer: str, now_s: float) -> None:
+    """What came was no request, or too much or too slow for one."""
+    _requests.labels(code).inc()
+    _stranger_refused(code, why, peer=peer, now_s=now_s)
+
+
+def _stranger_refused(code: int, why: str, *, peer: str, now_s: float) -> None:
     if (kept_back := _strangers.lines(now_s)) is not None:
         log.warning("request_refused", answer=code, why=why, peer=peer, lines_kept_back=kept_back)
 
