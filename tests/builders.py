@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +12,9 @@ from gantry.event import Accept, Bury, Decided, Filter, LetterClass, Measure, Ra
 from gantry.streams.client import Client
 from gantry.streams.inlet import Answer, Inlet
 from gantry.streams.lanes import Lanes, Limits
+from gantry.streams.patience import Patience
 from gantry.streams.processing import Committed, Processing
-from gantry.streams.scripts import Calls, text
+from gantry.streams.scripts import Calls, Scripts, text
 from gantry.topology import Topology
 
 T0 = 1_760_000_000_000_000  # µs
@@ -42,6 +44,11 @@ def a_measure(lane: str = "cam", target: str = topology.EVD, body: bytes = b'{"v
 def some_limits(**changed: Any) -> Limits:
     given = {"lease_s": 40, "batch_max": 30, "per_minute": 6_000_000, "burst": 1000, "counts": "measures"}
     return Limits(**{**given, "open_after": 3, "cooldown_s": 30, **changed})
+
+
+def patient(client: Client) -> Calls:
+    """Scripts that are repeated until they answer."""
+    return Patience(Scripts(client), asyncio.Event(), lambda: None)
 
 
 @dataclass

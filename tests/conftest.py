@@ -13,10 +13,11 @@ import redis
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests/wait.py and friends, by plain name
 
+from builders import patient
 from gantry.embedded import Embedded
 from gantry.streams import groups
 from gantry.streams.client import Client, connect
-from gantry.streams.scripts import Scripts
+from gantry.streams.scripts import Calls
 from gantry.topology import Topology
 
 
@@ -50,8 +51,8 @@ async def client(redis_url: str) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def calls(client: Client) -> Scripts:
-    return Scripts(client)
+def calls(client: Client) -> Calls:
+    return patient(client)
 
 
 @pytest.fixture

@@ -38,7 +38,6 @@ def configure(service: str, *, instance: str, level: str, form: str = "") -> Non
         "httpx",
         "httpcore",
         "asyncio",
-        "stamina",
     ):  # httpx logs whole URLs, and a key may stand in them
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service, instance=instance)

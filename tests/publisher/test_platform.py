@@ -247,6 +247,18 @@ async def test_idle_connections_are_dropped_before_the_agent_drops_them(monkeypa
     assert receipts.connections == 3
 
 
+@pytest.mark.parametrize(
+    "said", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}", b"\x15\x03\x01"]
+)
+async def test_what_is_not_http_is_no_answer(said: bytes) -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(MEASURE)
+        writer.write(said)
+
+    async with serving(speak) as base, a_platform(base) as opened:
+        assert (await opened.post("evd", "cam1", MEASURE)).answer is Failure.RESET
+
+
 async def test_the_proxy_of_the_environment_is_not_used(agent: AgentHandle, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis.exceptions
 
-from builders import FakeClock, Stage, a_measure, a_raw, some_limits
+from builders import FakeClock, Stage, a_measure, a_raw, patient, some_limits
 from gantry import topology
 from gantry.embedded import Embedded
 from gantry.errors import Unavailable
@@ -51,7 +51,7 @@ async def small(small_server: Embedded) -> AsyncIterator[Client]:
 @pytest.fixture
 async def line(small):
     """The whole line with its ladder on."""
-    stage = Stage(small, Scripts(small), ladder=0)
+    stage = Stage(small, patient(small), ladder=0)
     stage.processing = Processing(stage.calls, KEYS, dedup_ttl_s=10, ladder=LADDER["commit"])
     stage.lanes = Lanes(stage.calls, KEYS, ladder=LADDER["pull"])
     await stage.lead()

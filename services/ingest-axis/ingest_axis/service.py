@@ -17,7 +17,7 @@ from gantry.errors import Unavailable
 from gantry.event import RawEntry
 from gantry.runtime import pause
 from gantry.streams.inlet import BATCH, Answer, Inlet
-from gantry.streams.scripts import Calls
+from gantry.streams.scripts import Once
 from gantry.topology import Topology
 from ingest_axis import retail, telemetry
 from ingest_axis.standing import AWAY, Standing
@@ -60,7 +60,7 @@ class _Turn:
 class Intake:
     """The way from a push into `raw`."""
 
-    calls: Calls
+    calls: Once
     keys: Topology
     standing: Standing
     clock: Clock

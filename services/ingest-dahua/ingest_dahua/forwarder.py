@@ -17,7 +17,7 @@ from gantry.errors import Unavailable
 from gantry.event import RawEntry
 from gantry.runtime import pause
 from gantry.streams.inlet import BATCH, Answer, Inlet
-from gantry.streams.scripts import Calls
+from gantry.streams.scripts import Once
 from gantry.topology import Topology
 from ingest_dahua import telemetry
 from ingest_dahua.events import raw_entry
@@ -44,7 +44,7 @@ class Forwarder:
         inbox: Inbox,
         spool: Spool,
         *,
-        calls: Calls,
+        calls: Once,
         keys: Topology,
         quota: int,
         clock: Clock,

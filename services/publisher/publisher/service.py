@@ -14,7 +14,7 @@ from gantry.runtime import pause, run_workers
 from gantry.streams import groups
 from gantry.streams.client import Client
 from gantry.streams.lanes import Lanes, Pulled
-from gantry.streams.scripts import Calls
+from gantry.streams.scripts import Once
 from gantry.topology import Topology
 from publisher import telemetry
 from publisher.desk import Desk
@@ -70,7 +70,7 @@ class Housekeeping:
     """Trimming what is taken, striking off publishers that died. Any publisher may do it at any time."""
 
     client: Client
-    calls: Calls
+    calls: Once
     keys: Topology
 
     async def run(self, stop: asyncio.Event) -> None:

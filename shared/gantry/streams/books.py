@@ -8,7 +8,7 @@ from typing import Any
 from gantry import ledger, topology
 from gantry.ledger import Difference, Ledger
 from gantry.streams.client import Client
-from gantry.streams.scripts import Calls, text
+from gantry.streams.scripts import Once, text
 from gantry.topology import Topology
 
 _COUNTER = "ledger:"
@@ -31,7 +31,7 @@ class Audit:
 class Books:
     """The accounts of one site."""
 
-    def __init__(self, client: Client, calls: Calls, keys: Topology) -> None:
+    def __init__(self, client: Client, calls: Once, keys: Topology) -> None:
         self._client, self._calls, self._keys = client, calls, keys
 
     async def read(self) -> Ledger:

@@ -10,7 +10,7 @@ from gantry import topology
 from gantry.health import Health
 from gantry.runtime import pause
 from gantry.streams.client import Client
-from gantry.streams.scripts import Calls, text
+from gantry.streams.scripts import Once, text
 from gantry.topology import Topology
 
 
@@ -52,7 +52,7 @@ async def delist(client: Client, keys: Topology, instance: str) -> None:
     await client.xgroup_delconsumer(keys.events, topology.PUBLISHER_GROUP, instance)
 
 
-async def reap(client: Client, calls: Calls, keys: Topology) -> list[str]:
+async def reap(client: Client, calls: Once, keys: Topology) -> list[str]:
     """Strike off publishers whose alive key is gone; returns their names. Raises Unavailable."""
     gone = []
     for row in await client.xinfo_consumers(keys.events, topology.PUBLISHER_GROUP):
@@ -65,7 +65,7 @@ async def reap(client: Client, calls: Calls, keys: Topology) -> list[str]:
     return gone
 
 
-async def trim(calls: Calls, keys: Topology, *, keep_receipts: int = 10_000) -> int:
+async def trim(calls: Once, keys: Topology, *, keep_receipts: int = 10_000) -> int:
     """Drop what the publishers have taken (the journal does not read yet); returns how many entries of `events`."""
     arguments = [keep_receipts, topology.PUBLISHER_GROUP]
     return int(await calls.once("trim", [keys.events, keys.receipts], arguments))

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from gantry.codec import raw_arguments
 from gantry.event import RawEntry
-from gantry.streams.scripts import LADDER, Calls
+from gantry.streams.scripts import LADDER, Once
 from gantry.topology import Topology
 
 BATCH = 200  # entries a script: about a millisecond of the server's time
@@ -32,7 +32,7 @@ class Inlet:
 
     def __init__(
         self,
-        calls: Calls,
+        calls: Once,
         keys: Topology,
         producer: str,
         *,

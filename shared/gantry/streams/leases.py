@@ -8,7 +8,8 @@ from __future__ import annotations
 import secrets
 
 from gantry.clock import Clock
-from gantry.streams.scripts import Calls, text
+from gantry.errors import Unavailable
+from gantry.streams.scripts import Once, text
 from gantry.topology import Topology
 
 RENEW_S = 1.0
@@ -18,7 +19,7 @@ SILENT_S = 5.0  # a holder silent for so long may be replaced
 class Lease:
     """One process's claim to a duty. Call `hold` about every RENEW_S seconds."""
 
-    def __init__(self, calls: Calls, keys: Topology, duty: str, holder: str, clock: Clock) -> None:
+    def __init__(self, calls: Once, keys: Topology, duty: str, holder: str, clock: Clock) -> None:
         self.token = secrets.token_hex(16)
         self.mine = False
         self.holder = ""  # who has it, as last seen
@@ -30,7 +31,11 @@ class Lease:
         """Renew, or take over if the holder has been silent; whether it is mine now. Raises Unavailable."""
         silent = self._clock.monotonic() - self._since >= SILENT_S
         verb = "take" if not self.mine and (silent or not self._seen[0]) else "renew"
-        self._note(await self._calls.once("lease", [self._key], [verb, self.token, self._me, *self._seen]))
+        try:
+            self._note(await self._calls.once("lease", [self._key], [verb, self.token, self._me, *self._seen]))
+        except Unavailable:
+            self._since = self._clock.monotonic()  # a holder that could not renew either was not silent
+            raise
         return self.mine
 
     async def leave(self) -> None:

@@ -12,7 +12,7 @@ import structlog
 from gantry.backoff import delay
 from gantry.errors import Unavailable
 from gantry.runtime import pause
-from gantry.streams.scripts import Calls
+from gantry.streams.scripts import Once
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ CAP_S = 2.0
 class Patience:
     """Calls whose `sure` keeps the loop's beat while it waits, and raises Unavailable once `stop` is set."""
 
-    def __init__(self, calls: Calls, stop: asyncio.Event, beat: Callable[[], None]) -> None:
+    def __init__(self, calls: Once, stop: asyncio.Event, beat: Callable[[], None]) -> None:
         self._calls, self._stop, self._beat = calls, stop, beat
         self._chance = random.Random()
 

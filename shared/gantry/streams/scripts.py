@@ -1,7 +1,7 @@
-"""The atomic steps as Lua files beside this module: loading, calling, and repeating them until they answer.
+"""The atomic steps as Lua files beside this module: loading and calling them.
 
 A line `--@include name` in a script stands for `lua/lib/name.lua`. Every script is safe to repeat after a lost
-reply; that, and only that, makes it right to retry here.
+reply; that, and only that, makes it right to do so (patience.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import redis.exceptions
-import stamina
 
 from gantry.errors import Unavailable
 from gantry.streams.client import Client
@@ -31,6 +30,8 @@ _AWAY = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.OutOfMemoryError,
 )
+# Answers that redis-py has no class for: the disk is full, replicas are missing, a cluster or a failover is under way.
+_AWAY_WORDS = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "LOADING", "BUSY ", "READONLY", "OOM ")
 
 Argument = str | int | float | bytes
 
@@ -43,12 +44,16 @@ def source(name: str) -> str:
     return _INCLUDE.sub(lambda line: (folder / "lib" / f"{line[1]}.lua").read_text(encoding="utf-8"), text)
 
 
-class Calls(Protocol):
-    """How a step reaches its script; the trial puts lost replies and interleavings here."""
+class Once(Protocol):
+    """One attempt at a script; the trial puts lost replies and interleavings here."""
 
     async def once(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         """One attempt. Raises Unavailable when the server is away, loading or full."""
         ...
+
+
+class Calls(Once, Protocol):
+    """The same, and with patience."""
 
     async def sure(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         """Repeat until the server answers."""
@@ -56,7 +61,7 @@ class Calls(Protocol):
 
 
 class Scripts:
-    """Scripts on a real client."""
+    """Scripts on a real client, one attempt at a time."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -70,14 +75,10 @@ class Scripts:
             return await script(keys=list(keys), args=list(arguments))
         except _AWAY as error:
             raise Unavailable(f"{name}: {type(error).__name__}: {error}") from error
-
-    async def sure(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        async for attempt in stamina.retry_context(
-            on=Unavailable, attempts=None, timeout=None, wait_initial=0.05, wait_max=2.0, wait_jitter=0.2
-        ):
-            with attempt:
-                return await self.once(name, keys, arguments)
-        raise AssertionError("unreachable: attempts are unlimited")
+        except redis.exceptions.ResponseError as error:
+            if str(error).startswith(_AWAY_WORDS):
+                raise Unavailable(f"{name}: {error}") from error
+            raise
 
 
 def text(value: Any) -> str:
