@@ -118,4 +118,5 @@ async def test_letters_hold_what_a_person_needs(stage, client, keys):
     await stage.decide(a_letter(reason="broken"))
     [(_, letter)] = await client.xrange(keys.dead)
     assert (letter[b"class"], letter[b"reason"], letter[b"id"]) == (b"in", b"broken", b"er/0-1")
+    assert (letter[b"src"], letter[b"dev"], int(letter[b"t_rx"])) == (b"r", b"r/0", T0)
     assert letter[b"body"] == b'{"redacted":true}'

@@ -94,7 +94,7 @@ async def test_without_the_group_nothing_is_trimmed(stage, client, keys):
 
 async def test_publishers_that_died_are_struck_off(stage, client, keys):
     for name in ("gone", "alive"):
-        await groups.enlist(client, keys, name)
+        await groups.enlist(stage.calls, keys, name)
     await client.hset(keys.alive("publisher", "alive"), "state", "ready")
     await stage.fill_lane(1)
     assert await groups.reap(client, stage.calls, keys) == ["gone"]

@@ -133,6 +133,7 @@ async def test_at_maxmemory_lanes_settle_and_duties_are_kept(small, line):
     assert refused == [Answer.SITE_FULL]
     assert (await line.lanes.pull()).moved == 0
     assert await lease.hold()
+    await groups.enlist(line.calls, KEYS, "me")
     assert await line.calls.once("alive", [KEYS.alive("publisher", "me")], [10_000, "state", "ready"])
     turn = await line.lanes.turn(topology.EVD, some_limits(batch_max=1), ["cam"])
     for outcome in (Outcome.DELIVERED, Outcome.REFUSED, Outcome.TRANSIENT):  # receipt, letter, breaker and back-off

@@ -99,7 +99,7 @@ class Publisher:
     housekeeping: Housekeeping
 
     async def run(self, stop: asyncio.Event) -> None:
-        await groups.enlist(self.client, self.keys, self.instance)
+        await groups.enlist(self.housekeeping.calls, self.keys, self.instance)
         loops = [self.puller.run, self.housekeeping.run, self._ring_on_stop, *(slot.run for slot in self.slots)]
         await run_workers(loops, stop)
         with contextlib.suppress(redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):

@@ -42,9 +42,9 @@ async def _is_there(client: Client, stream: str, group: str) -> bool:
     return any(text(row["name"]) == group for row in rows)
 
 
-async def enlist(client: Client, keys: Topology, instance: str) -> None:
-    """Put a living publisher on the group's list, so that XINFO CONSUMERS shows it; it never holds entries."""
-    await client.xgroup_createconsumer(keys.events, topology.PUBLISHER_GROUP, instance)
+async def enlist(calls: Once, keys: Topology, instance: str) -> None:
+    """Put a living publisher on the group's list, so that XINFO CONSUMERS shows it. Raises Unavailable."""
+    await calls.once("enlist", [keys.events], [topology.PUBLISHER_GROUP, instance])
 
 
 async def delist(client: Client, keys: Topology, instance: str) -> None:

@@ -97,6 +97,6 @@ def _arguments(each: Decided) -> list[Argument]:
         case Filter(reason):
             return [each.entry_id, "filter", *common, "", *tail, reason, 0]
         case Bury(letter, reason, body):
-            return [each.entry_id, letter.value, *common, "", *tail, reason, 1, body]
+            return [each.entry_id, letter.value, *common, "", *tail, reason, 1, raw.src, raw.t_dev, body]
         case _:
             assert_never(decision)

@@ -2,7 +2,7 @@
 -- KEYS 1 raw  2 events  3 dead  4 ledger  5 inside  6 lease of the processor  7 dedup  8 dedup-of  9.. lane-state per target
 -- ARGV 1 group  2 lease token  3 dedup window µs  4 forget after µs  5 ladder percent (0 off)  6 targets, then their names
 --      then per entry: entry-id kind dev fingerprint t_rx event-id reason count, then count times what the kind needs:
---        'accept' target-number lane flags body | 'filter' nothing (count 0) | 'in', 'quarantine' body (count 1)
+--        'accept' target-number lane flags body | 'filter' nothing (count 0) | 'in', 'quarantine' source t_dev body (count 1)
 --      last: test clock
 -- Returns {'FENCED'} | {'MEMORY'} | {'OK', finished, duplicate's event-id, original's event-id, ...}
 --@include memory
@@ -11,7 +11,7 @@ local raw, events, dead, ledger, inside, lease, dedup, dedup_of = unpack(KEYS)
 if redis.call('HGET', lease, 'token') ~= ARGV[2] then return {'FENCED'} end
 local group, window, forget, targets = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
 local FIRST, HEAD = 7 + targets, 8
-local WIDTH = {accept = 4, filter = 0, ['in'] = 1, quarantine = 1}
+local WIDTH = {accept = 4, filter = 0, ['in'] = 3, quarantine = 3}
 local function next_of(i) return i + HEAD + tonumber(ARGV[i + 7]) * WIDTH[ARGV[i + 1]] end
 local i, grows = FIRST, false
 while i < #ARGV do
@@ -64,8 +64,8 @@ while i < #ARGV do
       add(units, dev, -1)
     else                                                                   -- a letter keeps its place in the device's quota
       add(counts, 'dead_in', 1)
-      redis.call('XADD', dead, '*', 'v', '1', 'class', kind, 'id', event, 'dev', dev, 'target', '', 'lane', '', 'seq', '',
-        't_rx', t_rx, 'attempts', '0', 'reason', reason, 'body', ARGV[i + HEAD])
+      redis.call('XADD', dead, '*', 'v', '1', 'class', kind, 'id', event, 'src', ARGV[i + HEAD], 'dev', dev, 'target', '', 'lane', '', 'seq', '',
+        't_dev', ARGV[i + HEAD + 1], 't_rx', t_rx, 'attempts', '0', 'reason', reason, 'body', ARGV[i + HEAD + 2])
     end
   end
   i = next_of(i)

@@ -7,8 +7,8 @@ local function finish(lane, list, outcome, n, tries, reason)               -- th
     devices[dev] = (devices[dev] or 0) + 1
     first, last = first or seq, seq
     if outcome == 'refused' then
-      redis.call('XADD', dead, '*', 'v', '1', 'class', 'out', 'id', event, 'dev', dev, 'target', target, 'lane', lane, 'seq', seq,
-        't_rx', t_rx, 'attempts', digits(tries), 'reason', reason, 'body', body)
+      redis.call('XADD', dead, '*', 'v', '1', 'class', 'out', 'id', event, 'src', '', 'dev', dev, 'target', target, 'lane', lane, 'seq', seq,
+        't_dev', '', 't_rx', t_rx, 'attempts', digits(tries), 'reason', reason, 'body', body)
     end
   end
   redis.call('XACK', events, ARGV[1], unpack(ids))
