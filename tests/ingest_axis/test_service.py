@@ -61,9 +61,9 @@ async def numbers(client: Client, serial: str = "9c0aa5000001") -> list[int]:
 
 
 async def test_two_pushes_of_a_device_do_not_mix(client: Client, push: PushOf) -> None:
-    intake, one = an_intake(client), parsed(push(700))
+    intake, one = an_intake(client), parsed(push(5000))
     await asyncio.gather(intake.store(one, 1), intake.store(one, 2))
-    assert await numbers(client) == 2 * list(range(1, 701))
+    assert await numbers(client) == 2 * list(range(1, 5001))
     assert not intake._turns
 
 
@@ -101,8 +101,10 @@ async def test_patience_ends_and_what_was_taken_stays(client: Client, push: Push
 async def test_stopping_ends_patience(client: Client, push: PushOf) -> None:
     stop = asyncio.Event()
     stop.set()
+    shaky = Shaky(Scripts(client))
     with pytest.raises(NoRoom):
-        await an_intake(client, quota=3, patience_s=3600.0, stop=stop).store(parsed(push(4)), 1)
+        await an_intake(client, shaky, quota=3, patience_s=3600.0, stop=stop).store(parsed(push(4)), 1)
+    assert shaky.calls == 1
 
 
 async def test_a_full_site_is_said(client: Client, push: PushOf) -> None:
