@@ -54,7 +54,7 @@ class Slot:
             while not stop.is_set():
                 grant = await self._look_out(stop)
                 while grant is not None:
-                    grant = await self._serve(grant, want=0 if stop.is_set() else 1)
+                    grant = await self._serve(grant, stop)
 
     async def _look_out(self, stop: asyncio.Event) -> Grant | None:
         """Wait for a turn at the window, then for work; None on `stop`."""
@@ -75,10 +75,10 @@ class Slot:
         elif set(turn.hints) <= set(named):
             await self.desk.rest(dataclasses.replace(turn, wait_s=max(turn.wait_s or 0.0, STUCK_S)))
 
-    async def _serve(self, grant: Grant, want: int) -> Grant | None:
-        """POST and settle; the next grant, if there was one."""
+    async def _serve(self, grant: Grant, stop: asyncio.Event) -> Grant | None:
+        """POST and settle; the next grant, if there was one and more is wanted."""
         settlement = await self._deliver(grant)
-        started = self.clock.monotonic()
+        started, want = self.clock.monotonic(), 0 if stop.is_set() else 1
         turn = await self.lanes.turn(self.desk.target, self._limits(), self.desk.hints, settle=settlement, want=want)
         self.desk.learn(turn)
         if turn.settled == "stale":
