@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from gantry import serials
 from gantry.errors import Malformed, SettingsError
 
 ALLOWLIST = "allowlist.txt"
@@ -23,8 +24,6 @@ MAX_ENTRIES = 100_000
 MAX_TEXT = 200
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_MAC = re.compile(r"[0-9a-f]{12}")
-_SEPARATORS = re.compile(r"[:. -]")
 _COMMENT = re.compile(r"(^|\s)#.*")
 _NOT_ONE = re.compile(r"[\s,;\"'\[\]{}]")
 
@@ -61,14 +60,8 @@ def load(folder: Path) -> Maps:
     )
 
 
-def canonical_serial(serial: str) -> str:
-    """A MAC address in any spelling as 12 lower-case hex digits, as counters push it; anything else unchanged."""
-    plain = _SEPARATORS.sub("", serial).lower()
-    return plain if _MAC.fullmatch(plain) else serial
-
-
 def _same(serial: str) -> str:
-    return canonical_serial(serial).casefold()
+    return serials.canonical(serial).casefold()
 
 
 def _read(path: Path, problems: list[str]) -> dict[str, str]:

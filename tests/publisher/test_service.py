@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from builders import Stage, a_measure, patient
 
+from builders import Stage, a_measure, patient
 from end_to_end.rig import KEYS, Rig, rig
 from gantry.event import Accept
 from gantry.streams import groups

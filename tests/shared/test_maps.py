@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gantry import maps
+from gantry import maps, serials
 from gantry.errors import SettingsError
 
 SERIAL = "9C0AA51PAZ00001"
@@ -94,7 +94,7 @@ def test_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     [("9C:0A:A5:00:00:01", "9c0aa5000001"), ("9c-0a-a5-00-00-01", "9c0aa5000001"), (SERIAL, SERIAL), ("a:b", "a:b")],
 )
 def test_a_mac_address_has_one_spelling(given: str, canonical: str) -> None:
-    assert maps.canonical_serial(given) == canonical
+    assert serials.canonical(given) == canonical
 
 
 def test_the_largest_files_are_read_quickly(tmp_path: Path) -> None:

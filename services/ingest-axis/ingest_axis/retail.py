@@ -17,6 +17,7 @@ from itertools import pairwise
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from gantry import serials
 from gantry.errors import Malformed
 from gantry.event import RawEntry
 
@@ -33,7 +34,6 @@ MAX_TIME = 40
 _BOM = b"\xef\xbb\xbf"
 _SLICE = 1 << 20
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_NOT_HEX = re.compile(r"[^0-9a-f]")
 _UNSAFE = re.compile(r"[^0-9A-Za-z ._:-]")  # "/" too: a recorder's devices are called "<recorder>/<index>"
 
 Bytes = bytes | bytearray
@@ -140,13 +140,10 @@ def entry(push: Push, index: int, *, event_id: str, t_rx: int) -> RawEntry:
 
 
 def device_of(serial: str) -> tuple[str, bool]:
-    """The device key of a serial as a device spells it, and whether it is a MAC address, as it should be.
-
-    One device's serial is spelled in several ways by its interfaces: "9c0aa5000001", "9C:0A:A5:00:00:01".
-    """
-    mac = _NOT_HEX.sub("", serial.lower())
-    if len(mac) == 12:  # noqa: PLR2004 - hex digits of a MAC address
-        return mac, True
+    """The device key of a serial as a device spells it, and whether it is a MAC address, as it should be."""
+    plain = serials.canonical(serial)
+    if serials.is_mac(plain):
+        return plain, True
     return _UNSAFE.sub("_", serial[:MAX_DEV]).strip() or UNKNOWN, False
 
 

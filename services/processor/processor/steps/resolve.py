@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gantry.maps import Maps, canonical_serial
+from gantry import serials
+from gantry.maps import Maps
 from processor.steps import orion
 from processor.steps.fields import Fields, section, text
 from processor.steps.parse import NotUnderstood
@@ -38,10 +39,10 @@ def camera(dev: str, data: Fields, maps: Maps) -> Device:
 
 def counter(sensor: Fields, maps: Maps) -> Device:
     """The counter that measured. Raises NotUnderstood when it does not say which it is."""
-    serial = canonical_serial(text(sensor.get("serial")))
+    serial = serials.canonical(text(sensor.get("serial")))
     if not _SERIAL.fullmatch(serial):
         raise NotUnderstood("serial_unusable" if serial else "no_serial")
-    flags = () if re.fullmatch(r"[0-9a-f]{12}", serial) else ("serial_odd",)
+    flags = () if serials.is_mac(serial) else ("serial_odd",)
     return Device(id=orion.device_id(serial), name=_name(maps, serial), known_as=(serial,), flags=flags)
 
 
