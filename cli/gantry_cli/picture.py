@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from gantry.ledger import Ledger
 from gantry_cli.facts import Breaker
 
-NEWEST = 1000  # measures that the latency speaks of
+NEWEST = 1000  # measures that the latency speaks of, at the most
+RECENT_S = 10.0  # and how recent their receipts are: an old backlog says nothing of now
 WINDOW_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """From a device's last byte to the receipt, ms."""
+    """From a device's last byte to the receipt, ms; of the receipts of the last RECENT_S."""
 
     p50: float
     p99: float
@@ -47,15 +48,17 @@ class Picture:
 class Latencies:
     """The newest measures' ways from byte to receipt."""
 
-    _ways_us: deque[int] = field(default_factory=lambda: deque(maxlen=NEWEST))
+    _seen_us: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=NEWEST))  # (settled, way)
 
     def add(self, settled_us: int, received_us: Iterable[int]) -> None:
         """One receipt: when it was settled, and when each of its measures' bytes had arrived."""
-        self._ways_us.extend(settled_us - at for at in received_us)
+        self._seen_us.extend((settled_us, settled_us - at) for at in received_us)
+        while settled_us - self._seen_us[0][0] > RECENT_S * 1_000_000:
+            self._seen_us.popleft()
 
     def now(self) -> Latency | None:
         """Percentiles by nearest rank."""
-        ways = sorted(self._ways_us)
+        ways = sorted(way for _, way in self._seen_us)
         return Latency(_rank(ways, 50) / 1000, _rank(ways, 99) / 1000, len(ways)) if ways else None
 
 

@@ -55,7 +55,7 @@ def _latency(picture: Picture) -> str:
     way = picture.latency
     if way is None:
         return "no receipt yet"
-    return f"byte to receipt p50 {way.p50:.0f} ms, p99 {way.p99:.0f} ms (last {way.measures})"
+    return f"byte to receipt p50 {way.p50:.0f} ms, p99 {way.p99:.0f} ms ({way.measures} in 10 s)"
 
 
 def _rates(picture: Picture) -> str:

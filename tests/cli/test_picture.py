@@ -37,7 +37,7 @@ def test_the_table_has_every_term_and_its_verdict():
     for term in (*ledger.EVENT_TERMS, *ledger.MEASURE_TERMS, "received", "measures"):
         assert term in text
     assert text.count("balanced") == 2
-    assert "p50 3 ms, p99 40 ms (last 6)" in text
+    assert "p50 3 ms, p99 40 ms (6 in 10 s)" in text
     assert "crowd open (503 [x]; 12 s)" in text
     assert "1 of 2 processes alive; not: publisher" in text
 
@@ -70,6 +70,13 @@ def test_only_the_newest_measures_count():
     latencies.add(5_000_000, [0] * 10)
     latencies.add(5_000_000, [4_999_000] * NEWEST)
     assert latencies.now() == Latency(1, 1, NEWEST)
+
+
+def test_a_backlog_of_a_while_ago_does_not_count():
+    latencies = Latencies()
+    latencies.add(60_000_000, [0] * 10)
+    latencies.add(71_000_000, [70_997_000])
+    assert latencies.now() == Latency(3, 3, 1)
 
 
 def test_rates_look_back_a_few_seconds():
