@@ -63,3 +63,21 @@ async def test_large_numbers_stay_exact(stage, client, keys):
     assert await stage.receive(a_raw(number)) == [TAKEN]
     assert await client.hget(keys.producer("spool"), "r/0") == str(number).encode()
     assert await stage.receive(a_raw(number), a_raw(number + 1)) == [BEFORE, TAKEN]
+
+
+async def test_long_and_large_batches_take_several_calls_and_leave_no_hole(client, calls, keys, ladder):
+    made = []
+
+    class Counting:
+        async def once(self, name, keys, arguments):
+            made.append(len(arguments))
+            if len(made) == 2:
+                await client.hset("gantry:{main}:inside", "r/0", 0)  # room comes free between two calls
+            return await calls.once(name, keys, arguments)
+
+    raws = [a_raw(1, body=b"x" * 900_000), a_raw(2, body=b"x" * 900_000), *(a_raw(n) for n in range(3, 303))]
+    inlet = Inlet(Counting(), keys, "spool", quota=2, ladder=ladder)
+    answers = await inlet.append("r", raws)
+    assert answers == [TAKEN, TAKEN] + [TAKEN] + [FULL] * 299
+    assert len(made) == 2  # the third part is all of a refused device
+    assert await client.xlen(keys.raw) == 3

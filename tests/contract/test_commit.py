@@ -120,3 +120,12 @@ async def test_letters_hold_what_a_person_needs(stage, client, keys):
     assert (letter[b"class"], letter[b"reason"], letter[b"id"]) == (b"in", b"broken", b"er/0-1")
     assert (letter[b"src"], letter[b"dev"], int(letter[b"t_rx"])) == (b"r", b"r/0", T0)
     assert letter[b"body"] == b'{"redacted":true}'
+
+
+@pytest.mark.reads_in_lua
+async def test_a_batch_is_bounded_by_its_bytes(stage, client, keys):
+    await stage.receive(*(a_raw(number, body=b"x" * 300_000) for number in range(1, 41)))
+    first = await stage.processing.read(stage.token)
+    assert len(first) == 20
+    assert await stage.processing.read(stage.token) == first  # pending, and bounded alike
+    assert (await client.xpending(keys.raw, "processor"))["pending"] == 20

@@ -14,6 +14,7 @@ from gantry.streams.scripts import LADDER, Argument, Calls, text
 from gantry.topology import Topology
 
 BATCH = 200
+READ_BYTES = 1_000_000  # of bodies in one batch, within twenty entries
 FORGET_S = 3600  # a fingerprint is purged so long after it was stored
 
 
@@ -43,7 +44,7 @@ class Processing:
     async def read(self, token: str, count: int = BATCH) -> list[tuple[str, RawEntry | Unreadable]]:
         """The next entries, those left pending first. Raises Fenced."""
         keys = [self._keys.raw, self._keys.lease(topology.PROCESSOR_DUTY)]
-        arguments = [topology.PROCESSOR_GROUP, topology.PROCESSOR_CONSUMER, token, count]
+        arguments = [topology.PROCESSOR_GROUP, topology.PROCESSOR_CONSUMER, token, count, READ_BYTES]
         reply = await self._calls.sure("read", keys, arguments)
         if reply in (b"FENCED", "FENCED"):
             raise Fenced("the processor's lease has gone to another process")

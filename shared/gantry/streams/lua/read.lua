@@ -1,10 +1,24 @@
 -- read: the active processor's next batch; what is pending (a crash, a lost reply, a predecessor) comes before anything new.
 -- KEYS 1 raw stream  2 lease hash of the processor
--- ARGV 1 group  2 consumer  3 lease token  4 count
+-- ARGV 1 group  2 consumer  3 lease token  4 count  5 bytes of bodies after which no more are added
 -- Returns 'FENCED', or the entries.
 if redis.call('HGET', KEYS[2], 'token') ~= ARGV[3] then return 'FENCED' end
-for _, from in ipairs({'0', '>'}) do
-  local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', ARGV[4], 'STREAMS', KEYS[1], from)
-  if reply and #reply[1][2] > 0 then return reply[1][2] end
+local STEP = 20                                                            -- a body may be large: look at the sum now and then
+local count, bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
+local entries = {}
+local function read(from)
+  while #entries < count and bytes > 0 do
+    local step = math.min(STEP, count - #entries)
+    local reply = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', step, 'STREAMS', KEYS[1], from)
+    local found = reply and reply[1][2] or {}
+    for _, entry in ipairs(found) do
+      entries[#entries + 1] = entry
+      for _, value in ipairs(entry[2] or {}) do bytes = bytes - #value end
+    end
+    if #found < step then return end
+    if from ~= '>' then from = found[#found][1] end                        -- further on among the pending
+  end
 end
-return {}
+read('0')
+if #entries == 0 then read('>') end
+return entries
