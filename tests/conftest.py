@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
@@ -19,6 +20,10 @@ from gantry.streams import groups
 from gantry.streams.client import Client, connect
 from gantry.streams.scripts import Calls
 from gantry.topology import Topology
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")  # a red run must be red again; elsewhere it explores
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 from end_to_end import comparison
 from end_to_end.rig import rig
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
 
 CAPTURE = "dahua/attach-ipc-wizmind-2026.raw"  # 12 Start, 11 Stop, 50 heartbeats
 CROSSINGS, STOPS = 12, 11

@@ -13,6 +13,8 @@ from gantry.streams import groups
 from gantry.topology import Topology
 from wait import until
 
+pytestmark = pytest.mark.timeout(120)
+
 QUICK = {"IOTA_TIMEOUT_S": "1", "IOTA_CB_COOLDOWN_SEC": "0.5", "LOG_LEVEL": "debug"}
 
 

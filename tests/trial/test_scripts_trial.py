@@ -7,6 +7,7 @@ import os
 import random
 from typing import Any
 
+import pytest
 import redis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -142,6 +143,7 @@ class Trial(RuleBasedStateMachine):
         await self.client.aclose()
 
 
+@pytest.mark.timeout(600)
 def test_no_interleaving_breaks_the_ledger_or_an_order(server_url: str) -> None:
     Trial.url = server_url
     run_state_machine_as_test(

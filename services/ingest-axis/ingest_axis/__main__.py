@@ -15,7 +15,9 @@ from gantry.clock import SystemClock
 from gantry.event import new_event_id
 from gantry.health import Health
 from gantry.presence import Presence
+from gantry.streams.books import Books
 from gantry.streams.client import connect
+from gantry.streams.gauges import LedgerGauges
 from gantry.streams.scripts import Scripts
 from gantry.topology import Topology
 from ingest_axis import telemetry
@@ -56,8 +58,9 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     telemetry.started(tokens=len(door.tokens), expires_s=expiry.timestamp(), bytes_in_hand=budget.held)
     presence = Presence(service=NAME, config=config, calls=scripts, keys=keys, health=health, clock=clock)
     pages = runtime.serve_health(health, config.metrics_port)
+    gauges = LedgerGauges(Books(client, scripts, keys), ("received",))
     try:
-        await runtime.run_workers([pages, presence.run, standing.run, listener(endpoint, config)], stop)
+        await runtime.run_workers([pages, presence.run, gauges.run, standing.run, listener(endpoint, config)], stop)
     finally:
         await client.aclose()
 

@@ -15,7 +15,9 @@ from gantry.clock import SystemClock
 from gantry.health import Health
 from gantry.presence import Presence
 from gantry.streams import durability
+from gantry.streams.books import Books
 from gantry.streams.client import Client, connect
+from gantry.streams.gauges import LedgerGauges
 from gantry.streams.leases import Lease
 from gantry.streams.scripts import Scripts
 from gantry.topology import Topology, recorder_duty
@@ -65,7 +67,8 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     calls, keys, health = Scripts(client), Topology(config.gantry_site), Health(clock)
     service = build(config, calls, keys, health, clock)
     presence = Presence(service=NAME, config=config, calls=calls, keys=keys, health=health, clock=clock)
-    workers = [runtime.serve_health(health, config.metrics_port), presence.run, service.run]
+    gauges = LedgerGauges(Books(client, calls, keys), ("received",))
+    workers = [runtime.serve_health(health, config.metrics_port), presence.run, service.run, gauges.run]
     try:
         await runtime.run_workers([*workers, partial(check_durability, client)], stop)
     finally:

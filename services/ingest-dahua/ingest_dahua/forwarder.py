@@ -113,7 +113,9 @@ class Forwarder:
             telemetry.server_away(str(error))
             return entries
         telemetry.events_answered(answers)
-        return [entry for entry, answer in zip(entries, answers, strict=True) if answer.refused]
+        rows = list(zip(entries, answers, strict=True))
+        telemetry.events_durable([entry for entry, answer in rows if not answer.refused], self._clock.now_us())
+        return [entry for entry, answer in rows if answer.refused]
 
     def _forget(self, call: asyncio.Task[list[Answer]]) -> None:
         self._late.discard(call)
@@ -165,7 +167,9 @@ class Forwarder:
     async def _settle(self, entries: list[RawEntry], answers: list[Answer]) -> _Drained:
         telemetry.events_answered(answers)
         answered = list(zip(entries, answers, strict=True))
-        await asyncio.to_thread(self._spool.delete, [entry for entry, answer in answered if not answer.refused])
+        taken = [entry for entry, answer in answered if not answer.refused]
+        telemetry.events_durable(taken, self._clock.now_us())
+        await asyncio.to_thread(self._spool.delete, taken)
         if Answer.SITE_FULL in answers:
             self._start_over()
             return _Drained.REFUSED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from gantry.event import RawEntry
 from gantry.streams.inlet import Answer
@@ -14,6 +14,11 @@ log = structlog.get_logger()
 
 _RECEIVED = Counter("gantry_ingest_dahua_events_received_total", "Events read from the recorder.")
 _APPENDED = Counter("gantry_ingest_dahua_events_appended_total", "Events that Redis has taken, now or before.")
+_DURABLE = Histogram(
+    "gantry_ingest_dahua_durable_seconds",
+    "From an event's last byte to Redis having it on disk.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 60, 3600),
+)
 _REFUSED = Counter("gantry_ingest_dahua_events_refused_total", "Answers of Redis that it has no room.", ["reason"])
 _SPOOLED = Counter("gantry_ingest_dahua_events_spooled_total", "Events put into the spool on disk.")
 _LOST = Counter("gantry_ingest_dahua_events_lost_total", "Events for which neither Redis nor the spool had room.")
@@ -83,6 +88,12 @@ def spool_unusable(reason: str) -> None:
 
 def events_received(count: int) -> None:
     _RECEIVED.inc(count)
+
+
+def events_durable(entries: Sequence[RawEntry], now_us: int) -> None:
+    """These are in Redis, on disk there."""
+    for entry in entries:
+        _DURABLE.observe(max(0.0, (now_us - entry.t_rx) / 1_000_000))
 
 
 def events_answered(answers: Sequence[Answer]) -> None:

@@ -50,7 +50,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
             clock=clock,
             beat=beat,
         )
-        gauges = LedgerGauges(Books(client, calls, keys), telemetry.LEDGER_TERMS)
+        gauges = LedgerGauges(Books(client, calls, keys), telemetry.LEDGER_TERMS, streams=("raw",))
         await runtime.run_workers([duty.run, service.run, gauges.run], stop)
 
     try:

@@ -35,7 +35,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     client, news = connect(config.redis_url, NAME), connect(config.redis_url, f"{NAME}-news", block_s=NEWS_BLOCK_S)
     calls, health = Scripts(client), Health(clock)
     presence = Presence(service=NAME, config=config, calls=calls, keys=keys, health=health, clock=clock)
-    gauges = LedgerGauges(Books(client, calls, keys), telemetry.TERMS)
+    gauges = LedgerGauges(Books(client, calls, keys), telemetry.TERMS, streams=("events",))
     address = Address(
         base=config.iota_json_base,
         keys=config.keys,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import redis.exceptions
+
 from gantry import ledger, topology
+from gantry.errors import Unavailable
 from gantry.ledger import Difference, Ledger
 from gantry.streams.client import Client
 from gantry.streams.scripts import Once, text
@@ -28,6 +31,17 @@ class Audit:
         return not self.differences
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a group stands on its stream."""
+
+    stream: str  # raw or events
+    group: str
+    length: int
+    lag: int | None  # None where the server does not know (Redis 7.0 after some restarts)
+    pending: int
+
+
 class Books:
     """The accounts of one site."""
 
@@ -40,6 +54,19 @@ class Books:
         values = _numbers(await self._calls.once("ledger", keys, [topology.PUBLISHER_GROUP]))
         waiting = values.pop("pending") + values.pop("lag")
         return ledger.read(values, in_raw=values.pop("in_raw"), waiting=waiting)
+
+    async def positions(self) -> list[Position]:
+        """Every group of raw and events; none while the streams are not there. Raises Unavailable."""
+        try:
+            return [*await self._groups_of("raw", self._keys.raw), *await self._groups_of("events", self._keys.events)]
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+            raise Unavailable(f"XINFO: {error}") from error
+
+    async def _groups_of(self, name: str, stream: str) -> list[Position]:
+        if not await self._client.exists(stream):
+            return []
+        length, rows = await self._client.xlen(stream), await self._client.xinfo_groups(stream)
+        return [Position(name, text(row["name"]), length, row.get("lag"), row["pending"]) for row in rows]
 
     async def audit(self) -> Audit:
         """Recount everything at one instant: about 1 ms of the server per 1,000 lanes. Raises Unavailable."""
