@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 import ipaddress
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,39 +13,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from pydantic import SecretStr
+from small_servers import a_platform, serving
 
-from gantry.clock import SystemClock
 from gantry.streams.lanes import Outcome
 from publisher.classify import Failure, classify
-from publisher.platform import Address, Platform, Post
-
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@contextlib.asynccontextmanager
-async def serving(handler: Handler, tls: ssl.SSLContext | None) -> AsyncIterator[str]:
-    handled: set[asyncio.Event] = set()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        handled.add(done := asyncio.Event())
-        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
-            await handler(reader, writer)
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        done.set()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
-    async with server:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/iot/json"
-    for done in handled:
-        await done.wait()
+from publisher.platform import Post
 
 
 async def post(base: str, ca_file: Path | None = None) -> Post:
-    address = Address(base=base, keys={"evd": SecretStr("key")}, timeout_s=5, connections=1, ca_file=ca_file)
-    async with Platform(address, SystemClock()) as platform:
+    async with a_platform(base, {"evd": "key"}, ca_file=ca_file) as platform:
         return await platform.post("evd", "cam1", b'{"v":1}')
 
 
@@ -79,7 +53,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSL
 
 async def test_a_private_authority_is_trusted_only_when_named(certificate: tuple[Path, ssl.SSLContext]) -> None:
     path, context = certificate
-    async with serving(receipt, context) as base:
+    async with serving(receipt, context, scheme="https") as base:
         assert classify((await post(base, ca_file=path)).answer, 1).outcome is Outcome.DELIVERED
         assert (await post(base)).answer is Failure.TLS
 
@@ -89,5 +63,5 @@ async def test_a_handshake_that_is_cut_is_no_verdict_on_the_certificate() -> Non
         await reader.read(1)
         writer.transport.abort()
 
-    async with serving(cut, None) as base:
+    async with serving(cut, scheme="https") as base:
         assert (await post(base)).answer is Failure.CONNECT

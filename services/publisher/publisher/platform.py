@@ -2,14 +2,13 @@
 
 The API key travels in the URL, and httpx's client logs URLs. Of that client we need nothing (no redirects, cookies,
 proxies, decoding), so requests go straight to its transport: nothing above it sees the key, and a request costs less.
-No request, response or exception of httpx leaves this module.
+Errors of the clients may hold the URL: none leaves this module, as none of their requests and responses does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,15 +16,16 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+import aiohttp
 import httpx
 from pydantic import SecretStr
 
 import gantry
 from gantry.clock import Clock
 from publisher.classify import Answer, Failure
+from publisher.transport import failure_of, transport
 
 MAX_ANSWER = 64_000
-KEEP_ALIVE_S = 4.0  # the agent closes an idle connection after 5 to 6 s; we do it first
 _CACHED_URLS = 16_384
 _HEADERS = {
     "Content-Type": "application/json",
@@ -59,7 +59,7 @@ class Platform:
 
     def __init__(self, address: Address, clock: Clock) -> None:
         self._address, self._clock = address, clock
-        self._transport = transport(address)
+        self._transport = transport(address.connections, address.ca_file)
         self._extensions = {"timeout": _phases(address.timeout_s).as_dict()}
         self._url_of = lru_cache(maxsize=_CACHED_URLS)(self._build_url)
 
@@ -83,7 +83,7 @@ class Platform:
         try:
             async with asyncio.timeout(self._address.timeout_s):
                 answer, arrays = await self._exchange(target, device, content)
-        except (httpx.TransportError, OSError) as error:
+        except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
             return Post(failure_of(error), self._clock.monotonic() - began, arrays=False)
         return Post(answer, self._clock.monotonic() - began, arrays)
 
@@ -117,42 +117,3 @@ async def _bounded(response: httpx.Response) -> tuple[bytes, bool]:
 def _phases(total_s: float) -> httpx.Timeout:
     """Each below the total, which alone is a promise."""
     return httpx.Timeout(total_s * 0.95, connect=min(5.0, total_s / 2))
-
-
-def transport(address: Address) -> httpx.AsyncBaseTransport:
-    """What carries the requests: the one place that knows."""
-    return httpx.AsyncHTTPTransport(
-        verify=ssl.create_default_context(cafile=address.ca_file),
-        trust_env=False,
-        http2=False,
-        retries=0,
-        limits=httpx.Limits(
-            max_connections=address.connections,
-            max_keepalive_connections=address.connections,
-            keepalive_expiry=KEEP_ALIVE_S,
-        ),
-    )
-
-
-_KINDS: tuple[tuple[type[Exception], Failure], ...] = (
-    (httpx.ConnectTimeout, Failure.CONNECT),
-    (httpx.PoolTimeout, Failure.CONNECT),
-    (httpx.TimeoutException, Failure.TIMEOUT),
-    (TimeoutError, Failure.TIMEOUT),
-    (httpx.ConnectError, Failure.CONNECT),
-    (httpx.UnsupportedProtocol, Failure.CONNECT),
-)
-
-
-def failure_of(error: Exception) -> Failure:
-    """The kind of failure behind an exception of the client; a handshake that was merely cut counts as `connect`."""
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            return Failure.TLS
-    return next((failure for kind, failure in _KINDS if isinstance(error, kind)), Failure.RESET)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

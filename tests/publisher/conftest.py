@@ -1,0 +1,8 @@
+"""What the publisher's tests share is in small_servers.py beside this file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
