@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,6 @@ class Line:
             self.lose_replies -= 1
             raise Unavailable("the reply is lost")
         return reply
-
-    async def sure(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        return await self.inner.sure(name, keys, arguments)
 
 
 @dataclass
@@ -101,16 +98,21 @@ Make = Callable[..., Rig]
 
 
 @pytest.fixture
-def make(client: Client, tmp_path: Path) -> Make:
+def make(client: Client, tmp_path: Path) -> Iterator[Make]:
+    spools: list[Spool] = []
+
     def build(*, quota: int = 10**6, max_bytes: int = 1 << 24, name: str = "rec") -> Rig:
         line, inbox = Line(Scripts(client)), Inbox()
         spool = Spool(tmp_path, name, max_bytes=max_bytes)
+        spools.append(spool)
         forwarder = Forwarder(
             "rec", inbox, spool, calls=line, keys=KEYS, quota=quota, clock=SystemClock(), retry_s=0.05
         )
         return Rig(client, line, spool, inbox, forwarder)
 
-    return build
+    yield build
+    for spool in spools:
+        spool.close()
 
 
 async def during(rig: Rig, *steps: Any) -> None:

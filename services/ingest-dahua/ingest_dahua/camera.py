@@ -82,7 +82,7 @@ class Camera:
             response = await self._login(client)
             try:
                 if response.status_code == httpx.codes.UNAUTHORIZED:
-                    raise Refused401("the recorder refuses the login (401)")
+                    raise Refused401("the recorder refuses the login (401): check CAMERA_USER and CAMERA_PASS")
                 if response.status_code != httpx.codes.OK:
                     raise BadStatus(response.status_code)
                 yield Attachment(boundary_of(response.headers.get("content-type", "")), _chunks(response))

@@ -56,6 +56,12 @@ class Service:
         spool = await self._spool(stop)
         if spool is None:
             return
+        try:
+            await self._run(spool, stop)
+        finally:
+            await asyncio.to_thread(spool.close)
+
+    async def _run(self, spool: Spool, stop: asyncio.Event) -> None:
         read, handed_on = asyncio.Event(), asyncio.Event()
         forwarder = self._new_forwarder(self._inbox, spool, self._health.loop("forward"))
         async with asyncio.TaskGroup() as group:
@@ -65,7 +71,6 @@ class Service:
             read.set()
             await forwarding
             handed_on.set()
-        await asyncio.to_thread(spool.close)
 
     async def _spool(self, stop: asyncio.Event) -> Spool | None:
         """Ours alone; where another process of this host has it, wait until that one is gone."""
