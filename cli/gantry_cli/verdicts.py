@@ -61,7 +61,10 @@ def _of_processes(processes: tuple[Process, ...]) -> Iterator[Problem]:
     alive = {process.service for process in processes}
     for service in NEEDED:
         if service not in alive:
-            yield Problem(f"no {service} is alive", f"start it (`gantry up`, or the command `{service}`)")
+            yield Problem(
+                f"no {service} is alive",
+                f"start it (`gantry up`, or the command `{service}`); if it runs, its log says what it waits for",
+            )
     if not alive.intersection(SOURCES):
         yield Problem("no source is alive (ingest-dahua, ingest-axis)", "start one (`gantry up`)")
     for process in processes:

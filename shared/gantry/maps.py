@@ -111,7 +111,7 @@ def _pairs(text: str) -> dict[str, str]:
     except RecursionError as error:
         raise Malformed("line 1: nested too deeply") from error
     if not isinstance(given, _Object):
-        raise Malformed("line 1: not a JSON object of texts")
+        raise Malformed("line 1: not a JSON object whose values are all texts")
     found: dict[str, str] = {}
     for key, value in given.pairs:
         plain = value.strip() if isinstance(value, str) else ""

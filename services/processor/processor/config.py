@@ -20,7 +20,7 @@ class Config(Settings):
     def _only_drop(cls, value: str) -> str:
         given = value.strip().lower()
         if given == "pseudonym":
-            raise ValueError("pseudonym is not built yet, it comes with *Processing*; drop is what this version can do")
+            raise ValueError("pseudonym is not built yet; this version knows only drop")
         if given != "drop":
             raise ValueError("must be drop")
         return given
