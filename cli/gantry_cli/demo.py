@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
+from pydantic import SecretStr
 from rich.live import Live
 
 from gantry.clock import SystemClock
@@ -63,9 +64,9 @@ def run(outside: Mapping[str, str], here: Mapping[str, str], out: Output, *, pub
     if seconds is None:
         out.error("DEMO_SECONDS is not a positive number of seconds")
         return EX_CONFIG
-    with running.here() as free:
-        if not free:
-            out.error(running.BUSY)
+    with running.here() as refused:
+        if refused:
+            out.error(refused)
             return EX_FAILED
         return _run_here(outside, here, out, seconds, publishers=publishers)
 
@@ -106,7 +107,7 @@ async def _play(
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, stop.set)  # the terminal was closed
     supervisor = Supervisor(say=lambda sentence: out.lines([f"gantry: {sentence}"]), clock=SystemClock(), server=server)
     try:
-        async with opened(Settings(redis_url=server.url)) as site:
+        async with opened(Settings(redis_url=SecretStr(server.url))) as site:
             stage = _Stage(scene, supervisor, Watch(site, supervisor.alive), site, out)
             await groups.prepare(site.client, site.keys)
             before = (await stage.watch.look()).ledger  # an earlier run's measures prove nothing

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gantry import maps
 from gantry.errors import SettingsError
 from gantry.settings import Settings, load
 from gantry_cli.child import Program
@@ -59,6 +60,7 @@ def choose(environ: Mapping[str, str]) -> Choice:
             load(each.config, settings)
         except SettingsError as error:
             problems |= dict.fromkeys(error.problems)
+    problems |= dict.fromkeys(_bad_files(environ))
     if problems:
         raise SettingsError(list(problems))
     return Choice(services, left_out)
@@ -107,6 +109,15 @@ def setting_names() -> set[str]:
     """Every setting that any service reads, with the `_FILE` twins."""
     fields = {field.upper() for service in SERVICES for field in service.config.model_fields}
     return fields | {f"{name}_FILE" for name in fields}
+
+
+def _bad_files(environ: Mapping[str, str]) -> list[str]:
+    """What the processor would refuse of CONFIG_DIR."""
+    try:
+        maps.load(Path(environ.get("CONFIG_DIR") or Settings().config_dir))
+    except SettingsError as error:
+        return error.problems
+    return []
 
 
 def _given(name: str, environ: Mapping[str, str]) -> bool:

@@ -19,17 +19,22 @@ _LOOK_S = 0.1
 
 
 @contextlib.contextmanager
-def here(path: Path = FILE) -> Iterator[bool]:
-    """Hold the file while we run; gives False when another process of this folder does. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+def here(path: Path = FILE) -> Iterator[str]:
+    """Hold the file while we run; gives why that cannot be, or empty."""
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(path.open("a+", encoding="utf-8"))
+        except OSError as error:
+            yield f"{path} cannot be written ({error.strerror}): run gantry where it may make the folder {path.parent}"
+            return
         if not _lock(file.fileno()):
-            yield False
+            yield BUSY
             return
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
-        yield True
+        yield ""
         file.truncate(0)
 
 

@@ -32,9 +32,9 @@ def run(environ: Mapping[str, str], out: Output, *, publishers: int) -> int:
         return EX_CONFIG
     for service in choice.left_out:
         out.lines([f"{service.name} is left out: none of {', '.join(service.marks)} is set"])
-    with running.here() as free:
-        if not free:
-            out.error(running.BUSY)
+    with running.here() as refused:
+        if refused:
+            out.error(refused)
             return EX_FAILED
         return _run_here(choice, environ, out, publishers)
 
@@ -58,8 +58,8 @@ def start_server(out: Output, *, demo: bool) -> Embedded | None:
     server = Embedded(FOLDER)
     try:
         server.start()
-    except EmbeddedError as error:
-        out.error(str(error))
+    except (EmbeddedError, OSError) as error:
+        out.error(f"the server cannot be started: {error}")
         return None
     out.lines([f"server: redis-cli -s {server.socket}"])
     return server

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import orjson
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,6 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gantry.clock import Clock
+
+log = structlog.get_logger()
 
 LOOP_LIMIT_S = 30.0
 
@@ -36,10 +39,14 @@ class Health:
 
     def lacks(self, name: str, reason: str) -> None:
         """Not ready, because of `reason` (one sentence for a person)."""
+        if self._conditions.get(name) != reason:
+            log.warning("unready", condition=name, reason=reason)
         self._conditions[name] = reason
 
     def has(self, name: str) -> None:
         """The condition holds."""
+        if self._conditions.get(name):
+            log.info("ready_again", condition=name)
         self._conditions[name] = ""
 
     def stalled(self) -> dict[str, float]:

@@ -9,6 +9,9 @@ from typing import Any
 import orjson
 import structlog
 
+# Libraries that log every request (httpx with the whole URL, in which a key may stand) or speak to a terminal.
+_CHATTY = ("aiohttp", "asyncio", "httpcore", "httpx", "uvicorn")
+
 
 def configure(service: str, *, instance: str, level: str, form: str = "") -> None:
     """Send every log line, our libraries' too, through structlog. `form`: json, console, or empty to choose."""
@@ -34,11 +37,7 @@ def configure(service: str, *, instance: str, level: str, form: str = "") -> Non
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for chatty in (
-        "httpx",
-        "httpcore",
-        "asyncio",
-    ):  # httpx logs whole URLs, and a key may stand in them
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service, instance=instance)
 

@@ -85,19 +85,27 @@ async def run_workers(workers: Sequence[Worker], stop: asyncio.Event, *, grace_s
     """Run loops together until `stop`; those that have not finished `grace_s` later are cancelled.
 
     What a cancelled loop had in hand stays pending or leased in Redis, and somebody takes it up again.
-    A loop that ends early is a bug: it stops the others.
+    A loop that ends early is a bug, and so is one that raises: it stops the others, which then have their grace.
     """
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(worker(stop)) for worker in workers]
+        tasks = [group.create_task(_stopping_all(worker, stop)) for worker in workers]
         waiting = group.create_task(stop.wait())
         await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
             stop.set()
-            early = [task.get_coro() for task in tasks if task.done()]
-            log.error("loop_ended_early", loops=[getattr(coro, "__qualname__", "") for coro in early])
+            log.error("loop_ended_early")
         _, late = await asyncio.wait(tasks, timeout=grace_s)
         for task in late:
             task.cancel()
+
+
+async def _stopping_all(worker: Worker, stop: asyncio.Event) -> None:
+    """A cancellation can be lost inside a call to Redis; the stop signal cannot, so a failure sets that too."""
+    try:
+        await worker(stop)
+    except BaseException:
+        stop.set()
+        raise
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

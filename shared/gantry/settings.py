@@ -8,9 +8,9 @@ import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from gantry.errors import SettingsError
 
@@ -21,8 +21,19 @@ def _new_instance() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
-def _embedded_url() -> str:
-    return f"unix://{DEFAULT_SOCKET.absolute()}"
+def _embedded_url() -> SecretStr:
+    return SecretStr(f"unix://{DEFAULT_SOCKET.absolute()}")
+
+
+def _redis_url(secret: SecretStr) -> SecretStr:
+    """Messages never repeat the value: a password may stand in it."""
+    scheme, separator, rest = secret.get_secret_value().strip().partition("://")
+    if scheme not in ("redis", "rediss", "unix") or not separator or not rest:
+        raise ValueError("must begin with redis://, rediss:// or unix:// and name a server")
+    return SecretStr(secret.get_secret_value().strip())
+
+
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 
 
 class Settings(BaseModel):
@@ -30,7 +41,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    redis_url: str = Field(default_factory=_embedded_url)  # without it: the server that `gantry up` runs here
+    redis_url: RedisUrl = Field(default_factory=_embedded_url)  # without it: the server that `gantry up` runs here
     gantry_site: str = Field(default="main", pattern=r"^[A-Za-z0-9_.-]+$")
     config_dir: Path = Path("config")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -52,15 +63,20 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
     """Read `kind` from the environment. Raises SettingsError that names every missing or wrong setting."""
     problems: list[str] = []
     given: dict[str, Any] = {}
+    unreadable: set[str] = set()
     for field in kind.model_fields:
         name = field.upper()
+        before = len(problems)
         value = _value(name, environ, problems)
+        if len(problems) > before:
+            unreadable.add(field)
         if value is not None:
             given[field] = value.strip().lower() if field in {"log_level", "log_format"} else value
     try:
         settings = kind(**given)
     except ValidationError as error:
-        problems += [_sentence(e["loc"], e["msg"]) for e in error.errors(include_input=False, include_url=False)]
+        found = error.errors(include_input=False, include_url=False)
+        problems += [_sentence(e["loc"], e["msg"]) for e in found if not {*e["loc"]} & unreadable]
     if problems:
         raise SettingsError(problems)
     return settings
@@ -81,4 +97,6 @@ def _sentence(location: tuple[int | str, ...], message: str) -> str:
     name = str(location[0]).upper() if location else ""
     if message == "Field required":
         return f"{name} is not set"
+    if message.startswith("String should match pattern"):
+        return f"{name} may hold only letters, digits, '.', '_' and '-'"
     return f"{name}: {message.removeprefix('Value error, ')}" if name else message.removeprefix("Value error, ")

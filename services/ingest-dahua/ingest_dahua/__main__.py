@@ -8,20 +8,17 @@ import random
 import sys
 from functools import partial
 
-import redis.exceptions
-
 from gantry import runtime
 from gantry.clock import SystemClock
 from gantry.health import Health
 from gantry.presence import Presence
 from gantry.streams import durability
 from gantry.streams.books import Books
-from gantry.streams.client import Client, connect
+from gantry.streams.client import connect
 from gantry.streams.gauges import LedgerGauges
 from gantry.streams.leases import Lease
 from gantry.streams.scripts import Scripts
 from gantry.topology import Topology, recorder_duty
-from ingest_dahua import telemetry
 from ingest_dahua.camera import Camera, recorder_name
 from ingest_dahua.config import Config
 from ingest_dahua.forwarder import Forwarder
@@ -49,17 +46,6 @@ def build(config: Config, calls: Scripts, keys: Topology, health: Health, clock:
     )
 
 
-async def check_durability(client: Client, stop: asyncio.Event) -> None:
-    """Say once whether what this server acknowledges is on disk."""
-    while not stop.is_set():
-        try:
-            if weaknesses := await durability.weaknesses(client):
-                telemetry.durability_weak(weaknesses)
-            await stop.wait()
-        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
-            await runtime.pause(stop, 1.0)
-
-
 async def serve(config: Config, stop: asyncio.Event) -> None:
     """Run until `stop`."""
     clock = SystemClock()
@@ -70,7 +56,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     gauges = LedgerGauges(Books(client, calls, keys), ("received",))
     workers = [runtime.serve_health(health, config.metrics_port), presence.run, service.run, gauges.run]
     try:
-        await runtime.run_workers([*workers, partial(check_durability, client)], stop)
+        await runtime.run_workers([*workers, partial(durability.watch, client, health)], stop)
     finally:
         await client.aclose()
 

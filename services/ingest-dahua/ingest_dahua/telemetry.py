@@ -134,7 +134,3 @@ def spool_drained() -> None:
 
 def spool_holds(queued: int) -> None:
     _QUEUED.set(queued)
-
-
-def durability_weak(weaknesses: Sequence[str]) -> None:
-    log.warning("durability_weak", weaknesses=list(weaknesses))

@@ -11,7 +11,7 @@ from gantry import maps, runtime
 from gantry.clock import SystemClock
 from gantry.health import Health
 from gantry.presence import Presence
-from gantry.streams import groups
+from gantry.streams import durability, groups
 from gantry.streams.books import Books
 from gantry.streams.client import connect
 from gantry.streams.gauges import LedgerGauges
@@ -51,7 +51,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
             beat=beat,
         )
         gauges = LedgerGauges(Books(client, calls, keys), telemetry.LEDGER_TERMS, streams=("raw",))
-        await runtime.run_workers([duty.run, service.run, gauges.run], stop)
+        await runtime.run_workers([duty.run, service.run, gauges.run, partial(durability.watch, client, health)], stop)
 
     try:
         await runtime.run_workers([runtime.serve_health(health, config.metrics_port), presence.run, work], stop)

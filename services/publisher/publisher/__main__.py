@@ -6,12 +6,13 @@ import asyncio
 import os
 import random
 import sys
+from functools import partial
 
 from gantry import runtime, topology
 from gantry.clock import SystemClock
 from gantry.health import Health
 from gantry.presence import Presence
-from gantry.streams import groups
+from gantry.streams import durability, groups
 from gantry.streams.books import Books
 from gantry.streams.client import Client, connect
 from gantry.streams.gauges import LedgerGauges
@@ -56,7 +57,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
                 platform=platform,
                 stop=stop,
             )
-            await runtime.run_workers([publisher.run, gauges.run], stop)
+            await runtime.run_workers([publisher.run, gauges.run, partial(durability.watch, client, health)], stop)
 
     try:
         await runtime.run_workers([runtime.serve_health(health, config.metrics_port), presence.run, work], stop)

@@ -99,11 +99,27 @@ class Publisher:
     housekeeping: Housekeeping
 
     async def run(self, stop: asyncio.Event) -> None:
-        await groups.enlist(self.housekeeping.calls, self.keys, self.instance)
-        loops = [self.puller.run, self.housekeeping.run, self._ring_on_stop, *(slot.run for slot in self.slots)]
+        if stop.is_set():
+            return  # the server never answered
+        loops = [
+            self._enlist,
+            self.puller.run,
+            self.housekeeping.run,
+            self._ring_on_stop,
+            *(slot.run for slot in self.slots),
+        ]
         await run_workers(loops, stop)
         with contextlib.suppress(redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
             await groups.delist(self.client, self.keys, self.instance)  # else another publisher strikes it off
+
+    async def _enlist(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await groups.enlist(self.housekeeping.calls, self.keys, self.instance)
+                break
+            except Unavailable:
+                await pause(stop, AWAY_S)
+        await stop.wait()
 
     async def _ring_on_stop(self, stop: asyncio.Event) -> None:
         await stop.wait()

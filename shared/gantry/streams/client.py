@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 import redis.asyncio as aredis
+from pydantic import SecretStr
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -14,7 +15,7 @@ Client = aredis.Redis
 TIMEOUT_S = 5.0
 
 
-def connect(url: str, name: str, *, block_s: float = 0.0) -> Client:
+def connect(url: str | SecretStr, name: str, *, block_s: float = 0.0) -> Client:
     """A client for `url` (redis://, rediss://, unix://).
 
     With `block_s`, one connection for reads that block so many seconds.
@@ -28,4 +29,5 @@ def connect(url: str, name: str, *, block_s: float = 0.0) -> Client:
         "client_name": f"gantry-{name}-{socket.gethostname()}"[:64].replace(" ", "-"),
         "max_connections": 1 if block_s else 64,
     }
-    return aredis.Redis.from_url(url, **options)
+    plain = url.get_secret_value() if isinstance(url, SecretStr) else url
+    return aredis.Redis.from_url(plain, **options)

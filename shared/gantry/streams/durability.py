@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import redis.exceptions
 
+from gantry.health import Health
+from gantry.runtime import pause
 from gantry.streams.client import Client
+
+EVERY_S = 30.0
+EVERY_AWAY_S = 2.0
 
 WANTED = {
     "appendonly": "yes",
@@ -32,6 +39,21 @@ async def weaknesses(client: Client) -> list[str]:
     if have.get("maxmemory", "0") == "0":
         weak.append("maxmemory is not set, so back-pressure cannot work")
     return weak
+
+
+async def watch(client: Client, health: Health, stop: asyncio.Event) -> None:
+    """Ask at start and now and then; a server that would lose what it acknowledges makes the process unready."""
+    while not stop.is_set():
+        try:
+            weak = await weaknesses(client)
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+            await pause(stop, EVERY_AWAY_S)  # that it is away is said elsewhere
+            continue
+        if weak:
+            health.lacks("durability", f"Redis would lose what it acknowledges: {'; '.join(weak)}")
+        else:
+            health.has("durability")
+        await pause(stop, EVERY_S)
 
 
 def _text(value: object) -> str:

@@ -2,6 +2,7 @@
 -- KEYS 1 raw stream  2 lease hash of the processor
 -- ARGV 1 group  2 consumer  3 lease token  4 count  5 bytes of bodies after which no more are added
 -- Returns 'FENCED', or the entries.
+--@include group
 if redis.call('HGET', KEYS[2], 'token') ~= ARGV[3] then return 'FENCED' end
 local STEP = 20                                                            -- a body may be large: look at the sum now and then
 local count, bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -20,5 +21,11 @@ local function read(from)
   end
 end
 read('0')
-if #entries == 0 then read('>') end
+if #entries == 0 then
+  local before = group_of(KEYS[1], ARGV[1])['entries-read']
+  read('>')
+  if #entries > 0 and before then                                          -- Redis 7.0 forgets this when it replays its AOF, unless a command says it
+    redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], entries[#entries][1], 'ENTRIESREAD', before + #entries)
+  end
+end
 return entries
