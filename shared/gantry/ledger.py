@@ -72,6 +72,7 @@ def differences(ledger: Ledger, recount: Mapping[str, int]) -> list[Difference]:
         ),
         "measures = waiting + published + dead_out + dropped": (ledger.measures, sum(m.values())),
         "entries of raw = unread + pending of group processor": (r["raw_entries"], r["raw_open"]),
+        "lanes that are due or leased = lanes with measures": (r["due"], r["lanes"]),
         "pending of group publisher = measures in lanes": (r["pending"], r["in_lanes"]),
         "dead_in = letters of events": (e["dead_in"], r["letters_in"]),
         "dead_out = letters of measures": (m["dead_out"], r["letters_out"]),

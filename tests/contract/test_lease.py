@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from builders import FakeClock
+from gantry.errors import Unavailable
 from gantry.streams.leases import SILENT_S, Lease
 
 
@@ -67,3 +68,36 @@ async def test_leaving_what_another_holds_changes_nothing(claim, clock):
     await second.hold()
     await first.leave()
     assert await second.hold()
+
+
+async def test_a_holder_that_renewed_after_it_was_watched_keeps_it(claim, clock):
+    first, second = claim("one"), claim("two")
+    await first.hold()
+    await second.hold()
+    clock.at += SILENT_S
+    await first.hold()
+    assert not await second.hold()
+    assert await first.hold()
+
+
+async def test_a_standby_cut_off_with_the_holder_waits_anew(calls, keys, clock):
+    class Cut:
+        away = False
+
+        async def once(self, name, keys, arguments):
+            if self.away:
+                raise Unavailable("cut")
+            return await calls.once(name, keys, arguments)
+
+    line = Cut()
+    first, second = (Lease(line, keys, "duty", name, clock) for name in ("one", "two"))
+    await first.hold()
+    await second.hold()
+    line.away = True
+    clock.at += SILENT_S
+    for lease in (first, second):
+        with pytest.raises(Unavailable):
+            await lease.hold()
+    line.away = False
+    assert not await second.hold()
+    assert await first.hold()

@@ -6,6 +6,7 @@ from builders import Stage, a_measure
 from gantry import topology
 from gantry.event import Accept
 from gantry.streams import groups
+from gantry.streams.books import Books
 from gantry.streams.lanes import Lanes
 
 pytestmark = pytest.mark.reads_in_lua
@@ -100,3 +101,33 @@ async def test_publishers_that_died_are_struck_off(stage, client, keys):
     assert await groups.reap(client, stage.calls, keys) == ["gone"]
     names = {row["name"] for row in await client.xinfo_consumers(keys.events, "publisher")}
     assert names == {b"alive", b"lanes"}
+
+
+async def test_a_publisher_that_holds_entries_is_not_struck_off(stage, client, keys):
+    """None should; whoever read by hand under its own name keeps what it holds."""
+    await stage.entries(1)
+    await stage.decide(Accept("", (a_measure(),)))
+    await client.xreadgroup("publisher", "by-hand", {keys.events: ">"})
+    assert await groups.reap(client, stage.calls, keys) == []
+
+
+async def test_trimming_waits_for_every_group_that_holds_back(stage, client, keys):
+    """Ids compare as numbers: 999-0 is older than 1000-0."""
+    await client.delete(keys.events)
+    for number in (998, 999, 1000, 1001):
+        await client.xadd(keys.events, {"n": number}, id=f"{number}-0")
+    for group, last in (("publisher", "1000-0"), ("journal", "998-0")):
+        await client.xgroup_create(keys.events, group, id=last)
+    assert await stage.calls.once("trim", [keys.events, keys.receipts], [10, "publisher", "journal"]) == 1
+    assert [entry_id for entry_id, _ in await client.xrange(keys.events)] == [b"999-0", b"1000-0", b"1001-0"]
+
+
+async def test_a_lag_that_the_server_does_not_know_is_counted(stage, client, keys):
+    await stage.entries(5)
+    await stage.decide(*(Accept("", (a_measure(),)) for _ in range(5)))
+    await client.xgroup_setid(keys.events, "publisher", "0-1")
+    ids = [entry_id for entry_id, _ in await client.xrange(keys.events)]
+    await client.xdel(keys.events, ids[2])
+    assert (await publisher_group(client, keys))["lag"] is None
+    ledger = await Books(client, stage.calls, keys).read()
+    assert ledger.outcomes["waiting"] == 4

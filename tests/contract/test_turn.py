@@ -229,3 +229,99 @@ async def test_hints_name_what_is_due_and_wait_says_when(stage):
     await grant_of(stage, "b")
     turn = await stage.lanes.turn("evd", LIMITS, [])
     assert (turn.hints, turn.wait_s) == ((), pytest.approx(LIMITS.lease_s, abs=0.01))
+
+
+async def test_a_leased_lane_stays_leased_when_more_comes_for_it(stage):
+    """A pull must not make it due: a second request would go out beside the first."""
+    await stage.fill_lane(1)
+    assert await grant_of(stage)
+    await stage.fill_lane(1)
+    assert await grant_of(stage) is None
+
+
+async def test_the_lane_just_settled_comes_after_those_that_wait(stage):
+    await stage.fill_lane(3, "hot")
+    await stage.fill_lane(1, "calm")
+    grant = await grant_of(stage, "hot", limits=some_limits(batch_max=1))
+    turn = await stage.lanes.turn("evd", some_limits(batch_max=1), ["hot", "calm"], settle=settle(grant))
+    assert [grant.lane for grant in turn.grants] == ["calm"]
+
+
+async def test_attempts_begin_anew_after_a_receipt_and_the_batch_grows_back(stage):
+    await stage.fill_lane(20)
+    limits = some_limits(batch_max=8)
+    grant = await grant_of(stage, limits=limits)
+    sizes, attempts = [], []
+    for outcome in (Outcome.TRANSIENT, Outcome.REFUSED, Outcome.REFUSED, *[Outcome.DELIVERED] * 3):
+        turn = await stage.lanes.turn("evd", limits, ["cam"], settle=settle(grant, outcome))
+        grant = turn.grants[0]
+        sizes.append(len(grant.items))
+        attempts.append(grant.attempts)
+    assert sizes == [8, 4, 2, 4, 8, 6]
+    assert attempts == [1, 0, 0, 0, 0, 0]
+
+
+async def test_failures_of_an_earlier_era_move_no_breaker(stage, client, keys):
+    for lane in ("a", "b"):
+        await stage.fill_lane(1, lane)
+    limits = some_limits(open_after=1)
+    first, straggler = await grant_of(stage, "a", limits=limits), await grant_of(stage, "b", limits=limits)
+    await stage.lanes.turn("evd", limits, [], settle=settle(first, Outcome.TRANSIENT), want=0)
+    await stage.lanes.turn("evd", limits, [], settle=settle(straggler, Outcome.TRANSIENT), want=0)
+    assert await client.hmget(keys.breaker("evd"), "trips", "last") == [b"1", b"a"]
+
+
+async def test_a_breaker_that_closed_begins_with_the_shortest_cooldown_again(stage):
+    await stage.fill_lane(3)
+    limits = some_limits(open_after=1, batch_max=1)
+    for outcome, wait_s in ((Outcome.TRANSIENT, 30), (Outcome.TRANSIENT, 60), (Outcome.DELIVERED, None)):
+        grant = await grant_of(stage, limits=limits)
+        turn = await stage.lanes.turn("evd", limits, [], settle=settle(grant, outcome), want=0)
+        stage.tick(wait_s or 0)
+    assert turn.breaker == "closed"
+    grant = await grant_of(stage, limits=limits)
+    turn = await stage.lanes.turn("evd", limits, [], settle=settle(grant, Outcome.TRANSIENT), want=0)
+    assert (turn.breaker, turn.breaker_reason, turn.wait_s) == ("open", "because", 30)
+
+
+async def test_an_open_breaker_forgives_a_clock_that_stepped_back(stage):
+    await stage.fill_lane(1)
+    limits = some_limits(open_after=1)
+    grant = await grant_of(stage, limits=limits)
+    await stage.lanes.turn("evd", limits, [], settle=settle(grant, Outcome.TRANSIENT), want=0)
+    stage.tick(-3600)
+    assert await grant_of(stage, limits=limits)
+
+
+async def test_deferred_waits_like_transient_and_is_a_sign_of_life(stage):
+    for lane in ("a", "b"):
+        await stage.fill_lane(1, lane)
+    limits = some_limits(open_after=2)
+    for lane, outcome in (("a", Outcome.TRANSIENT), ("b", Outcome.DEFERRED), ("a", Outcome.TRANSIENT)):
+        grant = await grant_of(stage, lane, limits=limits)
+        turn = await stage.lanes.turn("evd", limits, [], settle=settle(grant, outcome, 0.001), want=0)
+        stage.tick(0.002)
+    assert turn.breaker == "closed"
+    assert (await grant_of(stage, "b", limits=limits)).attempts == 1
+
+
+async def test_a_back_off_is_never_longer_than_the_longest_legal_delay(stage):
+    await stage.fill_lane(1)
+    grant = await grant_of(stage)
+    turn = await stage.lanes.turn("evd", LIMITS, [], settle=settle(grant, Outcome.TRANSIENT, 10**6), want=0)
+    assert turn.wait_s == pytest.approx(600, abs=0.01)
+
+
+async def test_a_frozen_lane_is_named_though_others_are_due(stage):
+    await stage.fill_lane(1, "frozen")
+    await grant_of(stage, "frozen")
+    stage.tick(-3600)
+    for lane in "abcdefgh":
+        await stage.fill_lane(1, lane)
+    assert "frozen" in (await stage.lanes.turn("evd", LIMITS, [])).hints
+
+
+async def test_a_name_in_due_without_measures_is_dropped(stage, client, keys):
+    await client.zadd(keys.due("evd"), {"ghost": 0})
+    turn = await stage.lanes.turn("evd", LIMITS, ["ghost"])
+    assert turn.grants == () and await client.zcard(keys.due("evd")) == 0

@@ -10,6 +10,7 @@ from gantry.streams.lanes import Outcome
 from publisher.classify import Answer, Failure, Verdict, classify, error_name
 
 DELIVERED, TRANSIENT, REFUSED = Outcome.DELIVERED, Outcome.TRANSIENT, Outcome.REFUSED
+DEFERRED = Outcome.DEFERRED
 KEY = "s3cret-key"
 
 
@@ -35,18 +36,18 @@ def an_error(name: str) -> bytes:
         (400, an_error("SyntaxError"), (REFUSED, "SyntaxError")),
         (400, b"{}", (TRANSIENT, "http_400")),
         (400, b"<html>Bad Request</html>", (TRANSIENT, "http_400")),
-        (400, an_error("ENTITY_GENERIC_ERROR"), (TRANSIENT, "http_400")),
+        (400, an_error("ENTITY_GENERIC_ERROR"), (DEFERRED, "ENTITY_GENERIC_ERROR")),
         (400, an_error("MANDATORY_PARAMS_NOT_FOUND"), (TRANSIENT, "MANDATORY_PARAMS_NOT_FOUND")),
         (400, an_error("UNSUPPORTED_TYPE"), (TRANSIENT, "UNSUPPORTED_TYPE")),
         (404, an_error("DEVICE_GROUP_NOT_FOUND"), (TRANSIENT, "DEVICE_GROUP_NOT_FOUND")),
-        (404, an_error("DEVICE_NOT_FOUND"), (TRANSIENT, "DEVICE_NOT_FOUND")),
+        (404, an_error("DEVICE_NOT_FOUND"), (DEFERRED, "DEVICE_NOT_FOUND")),
         (404, b"<pre>Cannot POST /iot/json</pre>", (TRANSIENT, "http_404")),
         (408, b"", (TRANSIENT, "http_408")),
         (413, an_error("PayloadTooLargeError"), (REFUSED, "PayloadTooLargeError")),
         (413, an_error("ENTITY_GENERIC_ERROR"), (REFUSED, "http_413")),
         (413, b"<html>Too Large</html>", (REFUSED, "http_413")),
         (415, an_error("UnsupportedMediaTypeError"), (TRANSIENT, "http_415")),
-        (422, an_error("ENTITY_GENERIC_ERROR"), (TRANSIENT, "http_422")),
+        (422, an_error("ENTITY_GENERIC_ERROR"), (DEFERRED, "ENTITY_GENERIC_ERROR")),
         (429, b"", (TRANSIENT, "http_429")),
         (500, an_error("BAD_TIMESTAMP"), (TRANSIENT, "http_500")),
         (500, an_error("SyntaxError"), (TRANSIENT, "http_500")),

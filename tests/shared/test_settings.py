@@ -12,7 +12,7 @@ class Config(Settings):
     timeout_s: float = Field(default=15, gt=0)
 
 
-def test_every_problem_is_named_at_once(tmp_path):
+def test_every_problem_is_named_at_once():
     environ = {"TIMEOUT_S": "0", "LOG_LEVEL": "loud", "REDIS_URL": "http://:pa/ss@h", "GANTRY_SITE": "a b"}
     with pytest.raises(SettingsError) as raised:
         load(Config, environ)

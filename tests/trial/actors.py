@@ -77,6 +77,7 @@ class Truth:
     receipted: collections.defaultdict[str, int] = field(default_factory=lambda: collections.defaultdict(int))
     refused: set[str] = field(default_factory=set)  # bodies that became letters
     late: int = 0
+    under_way: dict[str, tuple[int, int]] = field(default_factory=dict)  # lane → (since when, clock steps by then)
     numbers: Any = field(default_factory=itertools.count)
 
     def an_event(self, dev: str) -> tuple[str, str]:
@@ -85,6 +86,16 @@ class Truth:
         self.kind[event] = self.chance.choices(("accept", "filter", "bury"), (84, 10, 6))[0]
         self.fingerprint[event] = f"{dev}-{self.chance.randrange(30)}"
         return event, dev
+
+    def in_time(self, started: int, stepped: int) -> bool:
+        """Whether a request that was granted then must still be the only one of its lane."""
+        return self.now_us - started <= REQUEST_S * 1_000_000 and self.steps_of_clock == stepped
+
+    def begin(self, lane: str, started: int, stepped: int) -> None:
+        """A request of this lane goes out. Raises AssertionError when another is under way in its time."""
+        other = self.under_way.get(lane)
+        assert other is None or not self.in_time(*other), f"two requests of {lane} at once"
+        self.under_way[lane] = (started, stepped)
 
     def arrive(self, grant: Grant, *, in_time: bool) -> None:
         """The platform applied these measures. Raises AssertionError when an order or a promise is broken."""
@@ -178,8 +189,12 @@ def decide(truth: Truth, raw: RawEntry) -> Accept | Filter | Bury:
         case _:
             width = 1 + sum(raw.id.encode()) % 3
             names = [(f"{raw.dev}{'x' * (n > 1)}", n) for n in range(width)]
-            measures = [a_measure(lane, topology.EVD, f"{raw.id}/{n}".encode()) for lane, n in names]
+            measures = [a_measure(lane, target_of(lane), f"{raw.id}/{n}".encode()) for lane, n in names]
             return Accept(truth.fingerprint[raw.id], tuple(measures))
+
+
+def target_of(lane: str) -> str:
+    return topology.CROWD if lane.endswith("x") else topology.EVD
 
 
 def processor(truth: Truth, keys: Topology) -> Callable[[Gate], Coroutine[Any, Any, None]]:
@@ -209,17 +224,19 @@ def publisher(truth: Truth, keys: Topology) -> Callable[[Gate], Coroutine[Any, A
     async def run(gate: Gate) -> None:
         lanes = Lanes(gate, keys, ladder=0)
         settlement: Settlement | None = None
-        hints: tuple[str, ...] = ()
+        hints: dict[str, tuple[str, ...]] = {}
         while True:
             lanes.test_clock = str(truth.now_us)
             if truth.chance.random() < 0.5:
                 await lanes.pull(truth.chance.randrange(1, 10))
                 lanes.test_clock = str(truth.now_us)
             started, stepped = truth.now_us, truth.steps_of_clock
-            turn = await lanes.turn(topology.EVD, limits, hints, settle=settlement)
+            target = target_of(settlement.grant.lane) if settlement else truth.chance.choice(topology.TARGETS)
+            named = hints.get(target, ())
+            turn = await lanes.turn(target, limits, named, settle=settlement)
             if settlement and turn.settled in ("settled", "again"):
                 note_settled(truth, settlement)
-            settlement, hints = None, turn.hints
+            settlement, hints[target] = None, turn.hints
             if turn.grants:
                 assert len(turn.grants) == 1, "two grants where one was wanted"
                 settlement = await request(truth, gate, turn.grants[0], started, stepped)
@@ -237,8 +254,10 @@ def note_settled(truth: Truth, settlement: Settlement) -> None:
 
 async def request(truth: Truth, gate: Gate, grant: Grant, started: int, stepped: int) -> Settlement | None:
     """POST: applied or not, answered or not. None: given up, the lease runs out."""
-    await gate.pass_gate()  # under way
-    in_time = truth.now_us - started <= REQUEST_S * 1_000_000 and truth.steps_of_clock == stepped
+    await gate.pass_gate()  # the grant's reply came; a kill here leaves a lease
+    in_time = truth.in_time(started, stepped)
+    if in_time:
+        truth.begin(grant.lane, started, stepped)
     if not in_time and truth.chance.random() < 0.5:
         return None
     bodies = [item.body.decode() for item in grant.items]
@@ -249,6 +268,8 @@ async def request(truth: Truth, gate: Gate, grant: Grant, started: int, stepped:
     if applied:
         truth.arrive(grant, in_time=in_time)
     await gate.pass_gate()  # the answer on its way back
+    if truth.under_way.get(grant.lane) == (started, stepped):
+        del truth.under_way[grant.lane]
     return Settlement(grant=grant, outcome=outcome, delay_s=truth.chance.choice((0, 0.5, 3)), reason="why")
 
 

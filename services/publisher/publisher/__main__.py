@@ -10,7 +10,7 @@ from functools import partial
 
 from gantry import runtime, topology
 from gantry.clock import SystemClock
-from gantry.health import Health
+from gantry.health import LOOP_LIMIT_S, Health
 from gantry.presence import Presence
 from gantry.streams import durability, groups
 from gantry.streams.books import Books
@@ -28,6 +28,7 @@ from publisher.service import NEWS_BLOCK_S, Housekeeping, Publisher, Puller
 from publisher.slot import Slot
 
 NAME = "publisher"
+SETTLE_S = 5.0
 
 
 async def serve(config: Config, stop: asyncio.Event) -> None:
@@ -57,13 +58,24 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
                 platform=platform,
                 stop=stop,
             )
-            await runtime.run_workers([publisher.run, gauges.run, partial(durability.watch, client, health)], stop)
+            await runtime.run_workers(
+                [publisher.run, gauges.run, partial(durability.watch, client, health)], stop, grace_s=grace_s(config)
+            )
 
     try:
-        await runtime.run_workers([runtime.serve_health(health, config.metrics_port), presence.run, work], stop)
+        await runtime.run_workers(
+            [runtime.serve_health(health, config.metrics_port), presence.run, work],
+            stop,
+            grace_s=grace_s(config) + SETTLE_S,
+        )
     finally:
         await client.aclose()
         await news.aclose()
+
+
+def grace_s(config: Config) -> float:
+    """A request under way may take its whole time-out."""
+    return max(runtime.GRACE_S, config.iota_timeout_s + SETTLE_S)
 
 
 def build(  # noqa: PLR0913 - what it wires is what it takes
@@ -79,7 +91,7 @@ def build(  # noqa: PLR0913 - what it wires is what it takes
     """All loops of one publisher."""
     clock, keys = health.clock, Topology(config.gantry_site)
     desks = {target: Desk(target, clock) for target in topology.TARGETS}
-    pulling, sending = health.loop("pull"), health.loop("send")
+    pulling, sending = health.loop("pull"), health.loop("send", limit_s=2 * config.iota_timeout_s + LOOP_LIMIT_S)
     lanes = Lanes(Patience(calls, stop, sending), keys)
     chance = random.Random()
     slots = [
@@ -97,7 +109,15 @@ def build(  # noqa: PLR0913 - what it wires is what it takes
         for _ in range(config.iota_concurrency)
     ]
     puller = Puller(Lanes(Patience(calls, stop, pulling), keys), news, keys, desks)
-    return Publisher(client, keys, config.instance, puller, slots, Housekeeping(client, calls, keys))
+    return Publisher(
+        client,
+        keys,
+        config.instance,
+        puller,
+        slots,
+        Housekeeping(client, calls, keys, config.instance),
+        grace_s(config),
+    )
 
 
 def main() -> None:

@@ -4,6 +4,8 @@ Only 200 with the body `{}` is a receipt: the agent also answers 200 with an err
 proxy before the broker, answers something that is not NGSI. A 4xx that blames the measure itself refuses it;
 everything else is tried again. Reasons are words of this table, a status or a failure's name: an error's body carries
 the API key and is never repeated.
+
+Tried again means TRANSIENT, which the breaker counts, or DEFERRED, which it takes for a sign of life.
 """
 
 from __future__ import annotations
@@ -69,10 +71,13 @@ TABLE = (
     _named(400, "SyntaxError", Outcome.REFUSED),
     _named(413, "PayloadTooLargeError", Outcome.REFUSED),
     Row(413, 413, "", Outcome.REFUSED),
+    # These speak of one device or measure, and show that the platform lives.
+    _named(404, "DEVICE_NOT_FOUND", Outcome.DEFERRED),
+    _named(400, "ENTITY_GENERIC_ERROR", Outcome.DEFERRED),
+    _named(422, "ENTITY_GENERIC_ERROR", Outcome.DEFERRED),
     Row(200, 399, "", Outcome.TRANSIENT, "misrouted"),
     # The rest is transient: these rows only give the reason its name.
     _named(404, "DEVICE_GROUP_NOT_FOUND", Outcome.TRANSIENT),
-    _named(404, "DEVICE_NOT_FOUND", Outcome.TRANSIENT),
     _named(400, "MANDATORY_PARAMS_NOT_FOUND", Outcome.TRANSIENT),
     _named(400, "UNSUPPORTED_TYPE", Outcome.TRANSIENT),
     _named(500, "ACCESS_FORBIDDEN", Outcome.TRANSIENT),

@@ -24,20 +24,22 @@ class Desk:
     lookout: asyncio.Lock = field(default_factory=asyncio.Lock)  # of all idle slots only one asks the server
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
     _looks_at: float = 0.0  # when the lookout means to ask next, monotonic
-    _breaker: str = "closed"
+    _breaker: str = ""  # as the last turn told it
 
     def learn(self, turn: Turn) -> None:
         """Take over what a turn said."""
         self.hints = turn.hints
         if turn.breaker != self._breaker:
-            telemetry.breaker_seen(self.target, turn.breaker, self._breaker)
+            telemetry.breaker_seen(self.target, turn.breaker, self._breaker, turn.breaker_reason)
             self._breaker = turn.breaker
         if not turn.grants and turn.wait_s is not None and self.clock.monotonic() + turn.wait_s < self._looks_at:
             self.ring()
 
     def offer(self, lanes: Sequence[str]) -> None:
         """These lanes have just become due."""
-        self.hints = tuple(dict.fromkeys((*lanes, *self.hints)))[: CANDIDATES * 4]
+        self.hints = tuple(dict.fromkeys((*self.hints, *lanes)))[
+            :CANDIDATES
+        ]  # those that the server named have waited longer
         self.ring()
 
     def ring(self) -> None:

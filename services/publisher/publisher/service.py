@@ -49,8 +49,7 @@ class Puller:
         pulled = await self.lanes.pull()
         for target, lanes in pulled.lanes.items():
             self.desks[target].offer(lanes)
-        if pulled.moved:
-            telemetry.pulled(pulled.moved)
+        telemetry.pulled(pulled.moved, memory_full=pulled.memory_full)
         return pulled
 
     async def _wait_for_news(self, after: str, stop: asyncio.Event) -> None:
@@ -72,6 +71,7 @@ class Housekeeping:
     client: Client
     calls: Once
     keys: Topology
+    instance: str
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -82,6 +82,7 @@ class Housekeeping:
             await pause(stop, HOUSEKEEPING_S)
 
     async def run_once(self) -> None:
+        await groups.enlist(self.calls, self.keys, self.instance)  # also after others took us for dead
         await groups.trim(self.calls, self.keys)
         if gone := await groups.reap(self.client, self.calls, self.keys):
             telemetry.publisher_struck_off(gone)
@@ -97,29 +98,20 @@ class Publisher:
     puller: Puller
     slots: Sequence[Slot]
     housekeeping: Housekeeping
+    grace_s: float  # above a request's time-out
 
     async def run(self, stop: asyncio.Event) -> None:
         if stop.is_set():
             return  # the server never answered
         loops = [
-            self._enlist,
             self.puller.run,
             self.housekeeping.run,
             self._ring_on_stop,
             *(slot.run for slot in self.slots),
         ]
-        await run_workers(loops, stop)
+        await run_workers(loops, stop, grace_s=self.grace_s)
         with contextlib.suppress(redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
             await groups.delist(self.client, self.keys, self.instance)  # else another publisher strikes it off
-
-    async def _enlist(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                await groups.enlist(self.housekeeping.calls, self.keys, self.instance)
-                break
-            except Unavailable:
-                await pause(stop, AWAY_S)
-        await stop.wait()
 
     async def _ring_on_stop(self, stop: asyncio.Event) -> None:
         await stop.wait()

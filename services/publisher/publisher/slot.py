@@ -13,7 +13,7 @@ from typing import Protocol
 from gantry import backoff
 from gantry.clock import Clock
 from gantry.errors import Unavailable
-from gantry.streams.lanes import Grant, Lanes, Limits, Outcome, Settlement, Turn
+from gantry.streams.lanes import CANDIDATES, Grant, Lanes, Limits, Outcome, Settlement, Turn
 from publisher import render, telemetry
 from publisher.classify import classify
 from publisher.desk import Desk
@@ -72,7 +72,7 @@ class Slot:
     async def _until_worth_asking(self, turn: Turn, named: tuple[str, ...]) -> None:
         if not turn.hints:
             await self.desk.rest(turn)
-        elif set(turn.hints) <= set(named):
+        elif set(turn.hints) <= set(named[:CANDIDATES]):
             await self.desk.rest(dataclasses.replace(turn, wait_s=max(turn.wait_s or 0.0, STUCK_S)))
 
     async def _serve(self, grant: Grant, stop: asyncio.Event) -> Grant | None:
@@ -95,7 +95,7 @@ class Slot:
             self.desk.arrays = True
             telemetry.platform_speaks_arrays(self.desk.target)
         verdict = classify(post.answer, len(sent.items))
-        again = verdict.outcome is Outcome.TRANSIENT
+        again = verdict.outcome in (Outcome.TRANSIENT, Outcome.DEFERRED)
         delay_s = self._delay(grant.attempts) if again else 0.0
         settlement = Settlement(grant=sent, outcome=verdict.outcome, delay_s=delay_s, reason=verdict.reason)
         telemetry.answered(self.desk.target, settlement, post.seconds)

@@ -42,15 +42,14 @@ BREAKER = Gauge(
 MEMORY_FULL = Gauge("gantry_publisher_pull_stopped", "1 while memory is too short to pull into lanes.")
 
 
-def pulled(count: int) -> None:
-    """Measures went to their lanes."""
+def pulled(count: int, *, memory_full: bool) -> None:
+    """Measures went to their lanes, or none for want of memory."""
     PULLED.inc(count)
-    MEMORY_FULL.set(0)
+    MEMORY_FULL.set(memory_full)
 
 
 def pull_stopped_for_memory() -> None:
     """The memory ladder stops pulling; lanes still drain."""
-    MEMORY_FULL.set(1)
     log.warning("pull_stopped_for_memory")
 
 
@@ -87,12 +86,13 @@ def grant_abandoned(target: str, grant: Grant) -> None:
     log.warning("grant_abandoned", **_who(target, grant))
 
 
-def breaker_seen(target: str, state: str, before: str) -> None:
-    """The state of the target's breaker, as the last turn told it."""
+def breaker_seen(target: str, state: str, before: str, reason: str) -> None:
+    """The target's breaker is in another state than at the last turn; `before` is empty at the first."""
     for each in BREAKER_STATES:
         BREAKER.labels(target, each).set(each == state)
-    if state != before:
-        log.warning("breaker_changed", target=target, state=state, before=before)
+    if before or state != "closed":
+        say = log.info if state == "closed" else log.warning
+        say("breaker_changed", target=target, state=state, before=before, reason=reason)
 
 
 def publisher_struck_off(names: list[str]) -> None:

@@ -28,6 +28,7 @@ def connect(url: str | SecretStr, name: str, *, block_s: float = 0.0) -> Client:
         "health_check_interval": 0,
         "client_name": f"gantry-{name}-{socket.gethostname()}"[:64].replace(" ", "-"),
         "max_connections": 1 if block_s else 64,
+        "timeout": TIMEOUT_S + block_s,  # for a free connection, when all are in use
     }
     plain = url.get_secret_value() if isinstance(url, SecretStr) else url
-    return aredis.Redis.from_url(plain, **options)
+    return aredis.Redis.from_pool(aredis.BlockingConnectionPool.from_url(plain, **options))

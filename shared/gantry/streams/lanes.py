@@ -57,6 +57,7 @@ class Outcome(StrEnum):
 
     DELIVERED = "delivered"
     TRANSIENT = "transient"  # the same measures again, later
+    DEFERRED = "deferred"  # the same, but the answer shows that the platform lives
     REFUSED = "refused"  # several: halve the batch; one: dead letter
 
 
@@ -79,6 +80,7 @@ class Turn:
     hints: tuple[str, ...]  # lanes to name next time
     wait_s: float | None  # nothing will be due before; None: nothing is due at all
     breaker: str  # closed, open, half
+    breaker_reason: str  # of the last opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ def _settlement(settle: Settlement | None) -> list[Argument]:
 
 
 def _turn(token: str, reply: list[Any]) -> Turn:
-    settled, grants, hints, wait_ms, breaker, _ = reply
+    settled, grants, hints, wait_ms, breaker, reason = reply
     return Turn(
         settled=text(settled),
         grants=tuple(
@@ -196,6 +198,7 @@ def _turn(token: str, reply: list[Any]) -> Turn:
         hints=tuple(map(text, hints)),
         wait_s=None if wait_ms < 0 else wait_ms / 1000,
         breaker=text(breaker),
+        breaker_reason=text(reason),
     )
 
 

@@ -1,10 +1,10 @@
--- append: take one producer's batch into raw, in order, each entry once, as far as memory and the devices' quotas allow.
--- KEYS 1 raw stream  2 ledger hash  3 inside hash device -> units held  4 producer hash device -> last number taken
+-- append: units of one producer enter Gantry. Order is kept and nothing enters twice; what memory or a quota forbids is answered so.
+-- KEYS 1 raw stream  2 ledger hash  3 inside hash: how many units each device holds  4 producer hash: each device's newest number
 -- ARGV 1 device quota  2 ladder percent (0 off)  3 source  4 producer's ttl in s (0 keeps it)
---      then per entry: dev seq id t_dev t_rx enc body
--- Returns per entry: 1 taken, 0 taken before, -1 device's quota is used up, -2 memory.
---      After a refusal nothing later of that device is taken in the same call (neither room nor quota grows in it):
---      its number would hide the hole. The caller offers what was refused first.
+--      behind them seven words per entry: dev seq id t_dev t_rx enc body
+-- Returns a code per entry: 1 entered, 0 had entered before, -1 its device has used up the quota, -2 memory is short.
+--      Once a device is refused, the rest of it is refused too (neither room nor quota grows within the call): a greater number in raw
+--      would make the refused one look like a repetition. The caller offers the refused ones first.
 --@include memory
 local raw, ledger, inside, producer = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local quota, full = tonumber(ARGV[1]), memory_over(ARGV[2])

@@ -1,7 +1,7 @@
--- peek: where group publisher stands, and the lanes of the next entries, so that pull can declare its keys. Reads only.
+-- peek: what a pull would move: its lanes have to be in KEYS, and only the entries tell them. Writes nothing.
 -- KEYS 1 events stream
 -- ARGV 1 group  2 count
--- Returns {last-delivered-id, target, lane, target, lane, ...}: one pair per entry
+-- Returns the group's last-delivered-id, and behind it target and lane of each entry: {id, target, lane, target, lane, ...}
 --@include group
 --@include entry
 local reply = {group_of(KEYS[1], ARGV[1])['last-delivered-id']}

@@ -1,8 +1,8 @@
--- pull: move exactly the entries that were peeked to their lanes, and make those lanes due.
+-- pull: what peek saw leaves the group's unread part and queues up in the lanes, which become due; all of it, or nothing.
 -- KEYS 1 events stream, then due of each target, then the list of each lane
--- ARGV 1 group  2 consumer  3 last-delivered-id peeked  4 entries peeked  5 ladder percent (0 off)  6 targets
---      then per lane: target-number, target, lane; last: test clock
--- Returns entries moved | -1 somebody else pulled, peek again | -3 memory
+-- ARGV 1 group  2 consumer  3 the id that peek gave  4 how many entries it gave  5 ladder percent (0 off)  6 targets
+--      then three words per lane: target-number target lane; last: test clock
+-- Returns how many entries moved | -1 another pull came between, so peek anew | -3 memory is short
 --@include memory
 --@include clock
 --@include group

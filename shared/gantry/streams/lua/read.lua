@@ -1,7 +1,7 @@
--- read: the active processor's next batch; what is pending (a crash, a lost reply, a predecessor) comes before anything new.
+-- read: work for whoever holds the processor's lease: leftovers of a crash, a lost reply or a predecessor, and only then something new.
 -- KEYS 1 raw stream  2 lease hash of the processor
--- ARGV 1 group  2 consumer  3 lease token  4 count  5 bytes of bodies after which no more are added
--- Returns 'FENCED', or the entries.
+-- ARGV 1 group  2 consumer  3 lease token  4 most entries  5 bytes of bodies after which no more are added
+-- Returns the entries | 'FENCED'
 --@include group
 if redis.call('HGET', KEYS[2], 'token') ~= ARGV[3] then return 'FENCED' end
 local STEP = 20                                                            -- a body may be large: look at the sum now and then
@@ -22,10 +22,10 @@ local function read(from)
 end
 read('0')
 if #entries == 0 then
-  local before = group_of(KEYS[1], ARGV[1])['entries-read']
   read('>')
-  if #entries > 0 and before then                                          -- Redis 7.0 forgets this when it replays its AOF, unless a command says it
-    redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], entries[#entries][1], 'ENTRIESREAD', before + #entries)
+  local reached = group_of(KEYS[1], ARGV[1])['entries-read']               -- as the server counts: entries deleted unread are passed over too
+  if #entries > 0 and reached then                                         -- Redis 7.0 forgets this when it replays its AOF, unless a command says it
+    redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], entries[#entries][1], 'ENTRIESREAD', reached)
   end
 end
 return entries

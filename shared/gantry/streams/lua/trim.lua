@@ -3,21 +3,19 @@
 -- ARGV 1 receipts to keep, then the groups that hold back events
 -- Returns entries dropped from events; 0 when a group is missing, since then nothing is known to be taken.
 --@include group
-local function less(a, b)                                                  -- ids compare as numbers of up to 20 digits
-  local a1, a2 = string.match(a, '(%d+)-(%d+)')
-  local b1, b2 = string.match(b, '(%d+)-(%d+)')
-  if #a1 ~= #b1 then return #a1 < #b1 end
-  if a1 ~= b1 then return a1 < b1 end
-  if #a2 ~= #b2 then return #a2 < #b2 end
-  return a2 < b2
+local function sortable(id)                                                -- both halves at full width, so that text compares as numbers do
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #seq) .. seq
 end
+local END = string.rep('9', 40)                                            -- behind every id
 redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', ARGV[1])
-local keep_from
+local keep, keep_order
 for i = 2, #ARGV do
   local group = group_of(KEYS[1], ARGV[i])
   if not group then return 0 end
-  local after = redis.call('XRANGE', KEYS[1], '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
-  local need = after and after[1] or '18446744073709551615-18446744073709551615'
-  if not keep_from or less(need, keep_from) then keep_from = need end
+  local unread = redis.call('XRANGE', KEYS[1], '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
+  local order = unread and sortable(unread[1]) or END
+  if not keep_order or order < keep_order then keep, keep_order = unread and unread[1], order end
 end
-return redis.call('XTRIM', KEYS[1], 'MINID', '=', keep_from)
+if not keep then return redis.call('XTRIM', KEYS[1], 'MAXLEN', 0) end       -- every group has been given everything
+return redis.call('XTRIM', KEYS[1], 'MINID', '=', keep)

@@ -25,6 +25,10 @@ local function lease_out(c)                                                -- ni
   local held = redis.call('HMGET', state, lane .. ':batch', lane .. ':attempts')
   local room = math.min(batch_max, tonumber(held[1] or ARGV[6]))
   local items = redis.call('LRANGE', list, 0, (by_request and room or math.min(tokens, room)) - 1)
+  if #items == 0 then                                                      -- nothing lies there: somebody wrote into due by hand
+    redis.call('ZREM', due, lane)
+    return
+  end
   arrival = arrival + (by_request and 1 or #items) * period
   redis.call('SET', limit, digits(arrival), 'PX', digits((arrival - us) / 1000 + 1000))
   redis.call('HSET', state, lane .. ':token', token, lane .. ':taken', digits(#items))
@@ -47,8 +51,10 @@ local function grant()
     end
     want = math.min(want, 1)
   end
+  local skipped = ARGV[14] ~= '' and 1 or 0                                -- the lane just settled comes last: others have waited longer
   for pass = 1, circuit.state == 'closed' and 1 or 2 do                    -- the probe goes to a lane that did not fail last, if there is one
-    for c = 1, lanes do
+    for turn = 1, lanes do
+      local c = (turn - 1 + skipped) % lanes + 1
       if #grants >= want then return grants end
       if circuit.state == 'closed' or (ARGV[FIRST + c] == circuit.last) == (pass == 2) then grants[#grants + 1] = lease_out(c) end
     end
@@ -59,7 +65,8 @@ end
 local function upcoming()                                                  -- lanes to name next time, and how long nothing will be due
   local count = ARGV[13]
   local hints = redis.call('ZRANGEBYSCORE', due, '-inf', digits(now), 'LIMIT', 0, count)
-  if #hints == 0 then hints = redis.call('ZRANGEBYSCORE', due, '(' .. digits(now + legal), '(inf', 'LIMIT', 0, count) end
+  local frozen = redis.call('ZRANGEBYSCORE', due, '(' .. digits(now + legal), '(inf', 'LIMIT', 0, 1)   -- by a clock that stepped back
+  if frozen[1] then table.insert(hints, 1, frozen[1]) end
   if wait_ms >= 0 then return hints, wait_ms end
   local first = redis.call('ZRANGEBYSCORE', due, '-inf', '(inf', 'WITHSCORES', 'LIMIT', 0, 1)
   if not first[2] then return hints, -1 end

@@ -1,4 +1,4 @@
--- settle: what became of the request just made. Fenced by the lease token; the last token settled is kept, so that a repeat is told from a stale one.
+-- settle: an answer is booked only while its token is the lane's lease. The token of the last booking stays, which tells a repeat from an answer that came too late.
 local function finish(lane, list, outcome, n, tries, reason)               -- the oldest n measures leave the lane, as published or as one dead letter
   local ids, devices, events_of, times, first, last = {}, {}, {}, {}, nil, nil
   for _, item in ipairs(redis.call('LPOP', list, n)) do
@@ -24,16 +24,17 @@ end
 
 local function settle()
   local old, outcome, n, reason = ARGV[14], ARGV[15], tonumber(ARGV[16]), ARGV[18]
-  if old == '' then return '', 0 end
+  if old == '' then return '' end
   local lane, list = ARGV[FIRST + 1], KEYS[9]
   local held = redis.call('HMGET', state, lane .. ':token', lane .. ':done', lane .. ':attempts', lane .. ':batch')
-  if held[1] ~= old then return held[2] == old and 'again' or 'stale', tonumber(held[3] or '0') end
+  if held[1] ~= old then return held[2] == old and 'again' or 'stale' end
   local tries, batch, at = tonumber(held[3] or '0') + 1, tonumber(held[4] or ARGV[6]), now
   local was_probe = circuit.probe == old .. ' ' .. lane
   local speaks = circuit.state == 'closed' or was_probe                    -- late answers of an earlier era move nothing
-  if outcome == 'transient' then
+  if outcome == 'transient' or outcome == 'deferred' then
     at = now + tonumber(ARGV[17])
-    if speaks then count_failure(lane, reason, was_probe) end
+    if speaks and outcome == 'transient' then count_failure(lane, reason, was_probe)
+    elseif speaks then close_circuit() end
   else
     if outcome == 'delivered' or n == 1 then finish(lane, list, outcome, n, tries, reason) end
     if outcome == 'delivered' then batch = math.min(batch_max, batch * 2)
@@ -44,5 +45,5 @@ local function settle()
   redis.call('HDEL', state, lane .. ':token', lane .. ':taken')
   redis.call('HSET', state, lane .. ':done', old, lane .. ':attempts', digits(tries), lane .. ':batch', digits(batch), lane .. ':reason', reason)
   if redis.call('EXISTS', list) == 0 then redis.call('ZREM', due, lane) else redis.call('ZADD', due, digits(at), lane) end
-  return 'settled', tries
+  return 'settled'
 end

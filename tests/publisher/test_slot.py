@@ -1,0 +1,126 @@
+"""Slots of one process on a real server, with a platform that answers when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import random
+from dataclasses import dataclass, field
+
+import pytest
+
+from builders import Stage, some_limits
+from gantry.clock import SystemClock
+from gantry.streams.lanes import Lanes
+from publisher.classify import Answer
+from publisher.desk import Desk
+from publisher.platform import Post
+from publisher.slot import Slot
+from wait import until
+
+RECEIPT = Post(Answer(200, "application/json", b"{}"), 0.001, arrays=False)
+
+
+@dataclass
+class Platform:
+    """Answers lanes in `slow` only once `go` is set."""
+
+    slow: set[str] = field(default_factory=set)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    posts: list[str] = field(default_factory=list)
+    in_flight: collections.Counter[str] = field(default_factory=collections.Counter)
+    most: int = 0
+
+    async def post(self, target: str, device: str, content: bytes) -> Post:  # noqa: ARG002 - what a platform is given
+        self.posts.append(device)
+        self.in_flight[device] += 1
+        self.most = max(self.most, self.in_flight[device])
+        if device in self.slow:
+            await self.go.wait()
+        self.in_flight[device] -= 1
+        return RECEIPT
+
+
+@dataclass
+class Shop:
+    stage: Stage
+    desk: Desk
+    platform: Platform
+    slots: list[Slot]
+    stop: asyncio.Event
+
+    async def arrive(self, lane: str, count: int = 1) -> None:
+        await self.stage.fill_lane(count, lane)
+        self.desk.offer([lane])
+
+
+@pytest.fixture
+async def shop(client, calls, keys):
+    stage = Stage(client, calls)
+    stage.processing.test_clock = stage.lanes.test_clock = ""
+    desk, platform, clock = Desk("evd", SystemClock()), Platform(), SystemClock()
+    slots = [
+        Slot(
+            desk=desk,
+            lanes=Lanes(calls, keys),
+            platform=platform,
+            limits=lambda batch_max: some_limits(batch_max=batch_max),
+            batch_max=30,
+            timeout_s=5,
+            clock=clock,
+            chance=random.Random(1),
+        )
+        for _ in range(10)
+    ]
+    made = Shop(stage, desk, platform, slots, asyncio.Event())
+    async with asyncio.TaskGroup() as group:
+        for slot in slots:
+            group.create_task(slot.run(made.stop))
+        yield made
+        platform.go.set()
+        made.stop.set()
+        desk.ring()
+
+
+async def test_a_calm_lane_is_served_while_hot_ones_are_offered_again_and_again(shop):
+    hot = [f"hot{number}" for number in range(6)]
+    shop.platform.slow = set(hot)
+    for lane in hot:
+        await shop.arrive(lane)
+
+    async def all_under_way() -> bool:
+        return len(shop.platform.posts) == len(hot)
+
+    await until(all_under_way, "the hot lanes to be under way")
+
+    async def offers() -> None:
+        while True:
+            shop.desk.offer(hot)  # more has come for them, and they are leased
+            await asyncio.sleep(0)
+
+    noise = asyncio.create_task(offers())
+    await shop.stage.fill_lane(1, "calm")  # pulled by another publisher: nobody offers it here
+    try:
+
+        async def served() -> bool:
+            return "calm" in shop.platform.posts
+
+        await until(served, "the calm lane to be served", within_s=3)
+    finally:
+        noise.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await noise
+
+
+async def test_a_flood_in_some_lanes_does_not_put_off_another(shop):
+    for number in range(3):
+        await shop.arrive(f"flood{number}", 60)
+    await shop.arrive("calm")
+
+    async def all_done() -> bool:
+        return len(shop.platform.posts) == 181
+
+    await until(all_done, "everything to be posted")
+    assert shop.platform.posts.index("calm") < 60
+    assert shop.platform.most == 1
