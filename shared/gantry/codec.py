@@ -49,9 +49,11 @@ def raw_entry(fields: Mapping[str, bytes]) -> RawEntry:
         raise Malformed(f"raw entry without field {missing}") from missing
 
 
-def raw_entries(rows: Iterable[Sequence[bytes | Sequence[bytes]]]) -> list[tuple[str, RawEntry | Unreadable]]:
-    """The reply of a stream read: (entry id, entry) in stream order."""
-    return [(_text(row[0]), _raw_or_unreadable(_flat(row[1]))) for row in rows]
+def raw_entries(
+    rows: Iterable[Sequence[bytes | Sequence[bytes] | None]],
+) -> list[tuple[str, RawEntry | Unreadable | None]]:
+    """The reply of a stream read: (entry id, entry) in stream order; None for a pending one that was deleted."""
+    return [(_text(row[0]), None if row[1] is None else _raw_or_unreadable(_flat(row[1]))) for row in rows]
 
 
 def _raw_or_unreadable(flat: Sequence[bytes]) -> RawEntry | Unreadable:
@@ -81,7 +83,7 @@ def _salvaged(fields: Mapping[str, bytes]) -> RawEntry:
     )
 
 
-def _text(value: bytes | Sequence[bytes]) -> str:
+def _text(value: bytes | Sequence[bytes] | None) -> str:
     return bytes(value).decode() if isinstance(value, bytes) else ""
 
 

@@ -6,6 +6,7 @@ from builders import T0, Stage, a_letter, a_measure, a_raw
 from gantry.errors import Fenced
 from gantry.event import Accept, Decided, Filter, LetterClass
 from gantry.streams.books import Books
+from gantry.streams.processing import Processing
 
 
 @pytest.fixture
@@ -68,6 +69,14 @@ async def test_a_duplicate_within_the_window_names_its_original(stage, balanced)
     assert (ledger.events["deduplicated"], ledger.events["accepted"]) == (1, 2)
 
 
+@pytest.mark.parametrize(("before_us", "duplicates"), [(10_000_000, {"er/0-2": "er/0-1"}), (10_000_001, {})])
+async def test_the_window_reaches_back_too(stage, before_us, duplicates):
+    """The second connection's event was received first and arrives here second."""
+    await stage.receive(a_raw(1, t_rx=T0), a_raw(2, t_rx=T0 - before_us))
+    done = await stage.decide(*[Accept("same", (a_measure(),))] * 2)
+    assert done.duplicates == duplicates
+
+
 async def test_the_window_runs_between_receive_times_not_by_our_clock(stage):
     await stage.receive(a_raw(1), a_raw(2))
     await stage.decide(Accept("same", (a_measure(),)))
@@ -83,6 +92,48 @@ async def test_fingerprints_are_forgotten_after_an_hour(stage, client, keys):
     await stage.decide(Accept("new", (a_measure(),)))
     assert await client.zrange(keys.dedup, 0, -1) == [b"new"]
     assert await client.hkeys(keys.dedup_of) == [b"new"]
+
+
+async def test_of_too_many_fingerprints_the_oldest_go(stage, client, keys):
+    stage.processing = Processing(stage.calls, keys, dedup_ttl_s=10, ladder=stage.ladder, most_fingerprints=3)
+    await stage.entries(5)
+    for name in ("e", "d", "c", "b", "a"):  # not in the order of their names
+        stage.tick(1)
+        await stage.decide(Accept(name, (a_measure(),)))
+    assert await client.zrange(keys.dedup, 0, -1) == [b"c", b"b", b"a"]
+    assert sorted(await client.hkeys(keys.dedup_of)) == [b"a", b"b", b"c"]
+
+
+async def test_a_commit_drops_a_bounded_number_of_fingerprints(stage, client, keys):
+    stage.processing = Processing(stage.calls, keys, dedup_ttl_s=10, ladder=stage.ladder, most_fingerprints=100)
+    stage.tick(0)
+    await client.zadd(keys.dedup, {f"f{number}": stage.now for number in range(1000)})
+    await stage.entries(1)
+    await stage.decide(Filter("stop"))
+    assert await client.zcard(keys.dedup) == 600
+
+
+async def test_a_repeated_commit_names_the_same_duplicates(stage, balanced):
+    await stage.entries(3)
+    decided = [
+        Decided(entry_id, raw, Accept(name, (a_measure(),)))
+        for (entry_id, raw), name in zip(await stage.take(3), ("f", "f", ""), strict=True)
+    ]
+    first = await stage.processing.commit(stage.token, decided)
+    again = await stage.processing.commit(stage.token, decided)
+    assert (first.finished, again.finished) == (3, 0)
+    assert first.duplicates == again.duplicates == {"er/0-2": "er/0-1"}
+    assert (await balanced()).events["deduplicated"] == 1
+
+
+@pytest.mark.reads_in_lua
+async def test_a_pending_entry_that_was_deleted_is_acknowledged_and_left_out(stage, client, keys):
+    await stage.entries(3)
+    [(gone, _), *others] = await stage.processing.read(stage.token)
+    await client.xdel(keys.raw, gone)
+    assert await stage.processing.read(stage.token) == others
+    assert (await client.xpending(keys.raw, "processor"))["pending"] == 2
+    assert await client.hget(keys.inside, "r/0") == b"3"  # whose it was, nobody can tell any more
 
 
 async def test_a_repeated_commit_finishes_nothing_twice(stage, client, keys, balanced):

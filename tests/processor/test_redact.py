@@ -141,6 +141,17 @@ def test_a_letter_is_bounded() -> None:
     assert len(redact.dahua(b'Code=Deep;action=Start;data={"A":' + deep + b"}")) < 200
 
 
+def test_a_large_body_is_not_looked_into() -> None:
+    def texts(length: int) -> tuple[bytes, bytes]:
+        event, push = b'Code=Wide;action=Start;index=3;data={"A":"%s"}', b'{"A":"%s"}'
+        return tuple(text % (b"x" * (length - len(text) + 2)) for text in (event, push))
+
+    largest, larger = texts(redact.MAX_BODY), texts(redact.MAX_BODY + 1)
+    assert (redact.dahua(largest[0]), redact.axis(largest[1])) == (b"Code=Wide;action=Start;index=3;data={}", b"{}")
+    assert redact.dahua(larger[0]) == b"Code=Wide;action=Start;index=3;length=65537"
+    assert redact.axis(larger[1]) == b"length=65537"
+
+
 PLATES = st.from_regex(r"[0-9]{4}[B-DF-HJ-NP-TV-Z]{3}", fullmatch=True)
 KEYS = st.one_of(st.text(max_size=8), st.sampled_from(["PlateNumber", "Text", "Name", "Kept", "Events[0].Car.Plate"]))
 SHAPES = [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from gantry.streams.leases import Lease
 from gantry.streams.patience import Patience
 from gantry.streams.processing import Processing
 from gantry.streams.scripts import Scripts
-from gantry.topology import PROCESSOR_DUTY, Topology
+from gantry.topology import PROCESSOR_DUTY, PROCESSOR_GROUP, Topology
 from processor import pipeline, telemetry
 from processor.duty import Duty
 from processor.news import BLOCK_S, News
@@ -222,6 +223,113 @@ async def test_without_memory_the_batch_waits_and_is_not_lost(stand: Stand, redi
     assert await stand.ledger() == {"accepted": 1}
 
 
+async def test_the_event_loop_gets_control_between_entries(stand: Stand) -> None:
+    """Otherwise a batch of large bodies loses the lease and hangs the health pages."""
+    turns, beats, seen = 0, 0, []
+
+    async def somebody_else() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def beat() -> None:
+        nonlocal beats
+        beats += 1
+
+    def noting(raw: RawEntry) -> Decision:
+        seen.append((turns, beats))
+        return DECIDE(raw)
+
+    stand.decide = noting
+    await stand.duty.ask()
+    await stand.receive(*crossings(5))
+    other = asyncio.create_task(somebody_else())
+    await replace(stand.service, beat=beat).run_once(stand.stop)
+    other.cancel()
+    assert len(seen) == 5
+    assert all(later > before for one, two in pairwise(seen) for before, later in zip(one, two, strict=True))
+
+
+@pytest.mark.parametrize(("gone", "batches"), [([1], [2, 1, 0]), ([0, 1, 2], [1, 0, 0])])
+async def test_a_pending_entry_that_was_deleted_by_hand_stops_nothing(
+    stand: Stand, gone: list[int], batches: list[int]
+) -> None:
+    await stand.duty.ask()
+    await stand.receive(*crossings(3))
+    batch = await stand.processing.read(stand.duty.token)
+    deleted = [batch[place][0] for place in gone]
+    await stand.client.xdel(stand.keys.raw, *deleted)
+    await stand.receive(*crossings(1, first=4))
+    with structlog.testing.capture_logs() as lines:
+        finished = [await stand.service.run_once(stand.stop) for _ in range(3)]
+    assert finished == batches
+    assert [line["entry_id"] for line in lines if line["event"] == "raw_entry_vanished"] == deleted
+    assert (await stand.client.xpending(stand.keys.raw, PROCESSOR_GROUP))["pending"] == 0
+    audit = await Books(stand.client, stand.calls, stand.keys).audit()
+    assert audit.ledger.events["accepted"] == 4 - len(gone)
+    assert any("received" in difference.what for difference in audit.differences)  # units left outside of our steps
+
+
+async def test_a_holder_that_was_replaced_while_it_waited_for_memory_is_ready_again(stand: Stand) -> None:
+    lease = stand.keys.lease(PROCESSOR_DUTY)
+    work = asyncio.create_task(stand.service.run(stand.stop))
+    await stand.duty.ask()
+    stand.health.lacks("room", "Redis is short of memory")
+    await stand.client.hset(lease, "token", "somebody-else")
+
+    async def ready() -> bool:
+        return not stand.duty.mine and not stand.health.missing()
+
+    await until(ready, "the one that stands by to be ready")
+    stand.health.lacks("room", "Redis is short of memory")
+    await until(ready, "standing by to be enough")
+    stand.stop.set()
+    await work
+
+
+async def test_a_fenced_commit_leaves_no_lack_of_memory_behind(stand: Stand) -> None:
+    class Replaced:
+        async def read(self, token: str) -> list[Any]:
+            stand.stop.set()
+            raise Fenced(token)
+
+    await stand.duty.ask()
+    stand.health.lacks("room", "Redis is short of memory")
+    fenced: Any = Replaced()
+    await replace(stand.service, processing=fenced).run(stand.stop)
+    assert not stand.health.missing()
+
+
+class Forgetful:
+    """Loses the first reply to a commit."""
+
+    def __init__(self, calls: Scripts) -> None:
+        self.calls, self.lost = calls, 0
+
+    async def once(self, name: str, keys: Any, arguments: Any) -> Any:
+        reply = await self.calls.once(name, keys, arguments)
+        if name == "commit" and not self.lost:
+            self.lost += 1
+            raise Unavailable("the reply was lost")
+        return reply
+
+
+async def test_a_repeated_commit_counts_as_the_first_would_have(stand: Stand) -> None:
+    forgetful = Forgetful(stand.calls)
+    calls = Patience(forgetful, stand.stop, lambda: None)
+    processing = Processing(calls, stand.keys, dedup_ttl_s=10, ladder=0)
+    accepted = counted("gantry_processor_accepted_total", target="crowd")
+    repeated = counted("gantry_processor_deduplicated_total")
+    await stand.duty.ask()
+    await stand.receive(*crossings(2), crossings(1)[0])
+    await replace(stand.service, processing=processing).run_once(stand.stop)
+    assert forgetful.lost == 1
+    assert await stand.ledger() == {"deduplicated": 1, "accepted": 2}
+    assert counted("gantry_processor_accepted_total", target="crowd") == accepted + 2
+    assert counted("gantry_processor_deduplicated_total") == repeated + 1
+
+
 async def test_a_full_server_keeps_nobody_from_starting(stand: Stand) -> None:
     await stand.client.config_set("maxmemory", "1mb")
     try:
@@ -282,7 +390,7 @@ async def test_a_processor_that_was_replaced_unseen_commits_nothing(stand: Stand
     await stand.duty.ask()
     await stand.receive(*crossings(1))
     batch = await stand.processing.read(stand.duty.token)
-    decided = [stand.service._decided(*entry) for entry in batch]
+    decided = await stand.service._decide_all(batch)
     await stand.client.hset(stand.keys.lease(PROCESSOR_DUTY), "token", "somebody-else")
     with pytest.raises(Fenced):
         await stand.service._commit(decided, stand.stop)

@@ -43,7 +43,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
         duty = Duty(Lease(calls, keys, PROCESSOR_DUTY, config.instance, clock), health)
         service = Service(
             duty=duty,
-            processing=Processing(Patience(calls, stop, beat), keys, dedup_ttl_s=config.dedup_ttl_s),
+            processing=Processing(Patience(calls, stop, beat, clock=clock), keys, dedup_ttl_s=config.dedup_ttl_s),
             news=News(waiting, keys.raw),
             decide=partial(pipeline.decide, maps=given),
             health=health,

@@ -50,6 +50,7 @@ class Service:
                 await self._turn(stop)
             except Fenced:
                 telemetry.fenced()
+                self.health.has("room")
                 await self.duty.ask()
             except Unavailable as error:
                 telemetry.server_went_away(str(error))
@@ -58,6 +59,7 @@ class Service:
 
     async def _turn(self, stop: asyncio.Event) -> None:
         if not self.duty.mine:
+            self.health.has("room")  # whether there is any is now for another process to find out
             await pause(stop, STANDBY_S)
         elif not await self.run_once(stop):
             await self.news.wait()
@@ -68,13 +70,22 @@ class Service:
         if not batch:
             return 0
         started = self.clock.monotonic()
-        decided = [self._decided(entry_id, entry) for entry_id, entry in batch]
+        decided = await self._decide_all(batch)
         done = await self._commit(decided, stop)
         if done is not None:
             seconds, now = self.clock.monotonic() - started, self.clock.now_us()
             telemetry.committed(decided, done.duplicates, seconds=seconds, now_us=now)
         self.news.seen(batch[-1][0])
         return len(batch)
+
+    async def _decide_all(self, batch: list[tuple[str, RawEntry | Unreadable]]) -> list[Decided]:
+        """Let the lease, the alive key and the pages have the loop between entries: a large one takes a while."""
+        decided = []
+        for entry_id, entry in batch:
+            self.beat()
+            decided.append(self._decided(entry_id, entry))
+            await asyncio.sleep(0)
+        return decided
 
     async def _commit(self, decided: list[Decided], stop: asyncio.Event) -> Committed | None:
         """Until there is room; None when asked to stop before: the batch stays pending and is read again."""

@@ -1,4 +1,8 @@
-"""Everything that the processor counts and reports, named once."""
+"""Everything that the processor counts and reports, named once.
+
+Counters are this process's own view since its start; a batch whose commit it never heard of is not in them. The ledger
+(`gantry audit`, the ledger gauges) is exact.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,12 @@ log = structlog.get_logger()
 LEDGER_TERMS = ("received", "in_raw", "deduplicated", "filtered", "dead_in", "dropped_in", "accepted", "measures")
 MOST_CODES = 50  # labels of unknown codes; a device may invent any number of them
 
-ACCEPTED = Counter("gantry_processor_accepted_total", "Events that became measures, by target.", ["target"])
-DEDUPLICATED = Counter("gantry_processor_deduplicated_total", "Events that repeated one within DEDUP_TTL_S.")
+ACCEPTED = Counter(
+    "gantry_processor_accepted_total",
+    "Events that became measures, by target, as this process heard; the ledger is exact.",
+    ["target"],
+)
+DEDUPLICATED = Counter("gantry_processor_deduplicated_total", "Events that repeated one within DEDUP_TTL_S, as heard.")
 FILTERED = Counter("gantry_processor_filtered_total", "Events understood and not wanted, by reason.", ["reason"])
 QUARANTINED = Counter(
     "gantry_processor_quarantined_total",
@@ -84,7 +92,10 @@ def failed_on(raw: RawEntry, error: Exception) -> None:
 
 
 def committed(batch: Sequence[Decided], duplicates: dict[str, str], *, seconds: float, now_us: int) -> None:
-    """A batch is finished; `duplicates` maps event ids to their originals'."""
+    """A batch is finished, by this commit or by one before it whose reply was lost.
+
+    `duplicates` maps event ids to their originals'; a repeated commit names them again.
+    """
     BATCH_SECONDS.observe(seconds)
     letters: Tally[tuple[str, str]] = Tally()
     first: dict[tuple[str, str], str] = {}

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from gantry.backoff import delay
+from gantry.clock import Clock, SystemClock
 from gantry.errors import Unavailable
 from gantry.runtime import pause
 from gantry.streams.scripts import Once
@@ -18,14 +19,18 @@ log = structlog.get_logger()
 
 FIRST_S = 0.1
 CAP_S = 2.0
+SAY_AGAIN_S = 30.0
 
 
 class Patience:
     """Calls whose `sure` keeps the loop's beat while it waits, and raises Unavailable once `stop` is set."""
 
-    def __init__(self, calls: Once, stop: asyncio.Event, beat: Callable[[], None]) -> None:
+    def __init__(
+        self, calls: Once, stop: asyncio.Event, beat: Callable[[], None], *, clock: Clock | None = None
+    ) -> None:
         self._calls, self._stop, self._beat = calls, stop, beat
         self._chance = random.Random()
+        self._outage = _Outage(clock or SystemClock())
 
     async def once(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         return await self._calls.once(name, keys, arguments)
@@ -35,11 +40,39 @@ class Patience:
         while True:
             self._beat()
             try:
-                return await self._calls.once(name, keys, arguments)
+                reply = await self._calls.once(name, keys, arguments)
             except Unavailable as error:
+                self._outage.goes_on(str(error))
                 if self._stop.is_set():
                     raise
-                if attempt == 0:
-                    log.warning("server_went_away", reason=str(error))
                 await pause(self._stop, delay(attempt, first_s=FIRST_S, cap_s=CAP_S, chance=self._chance))
                 attempt += 1
+            else:
+                self._outage.is_over()
+                return reply
+
+
+class _Outage:
+    """What the log is told: the first failure, a line about every SAY_AGAIN_S seconds, and the end.
+
+    One for all calls of a Patience, so that many waiting at once do not each say it.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: float | None = None
+        self._said = 0.0
+
+    def goes_on(self, reason: str) -> None:
+        now = self._clock.monotonic()
+        if self._since is None:
+            self._since = self._said = now
+            log.warning("server_went_away", reason=reason)
+        elif now - self._said >= SAY_AGAIN_S:
+            self._said = now
+            log.warning("server_still_away", reason=reason, seconds=round(now - self._since))
+
+    def is_over(self) -> None:
+        if self._since is not None:
+            log.warning("server_is_back", seconds=round(self._clock.monotonic() - self._since, 1))
+            self._since = None

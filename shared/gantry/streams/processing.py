@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+import structlog
+
 from gantry import topology
 from gantry.codec import Unreadable, raw_entries
 from gantry.errors import Fenced
@@ -13,14 +15,20 @@ from gantry.event import Accept, Bury, Decided, Filter, RawEntry
 from gantry.streams.scripts import LADDER, Argument, Calls, text
 from gantry.topology import Topology
 
+log = structlog.get_logger()
+
 BATCH = 200
 READ_BYTES = 1_000_000  # of bodies in one batch, within twenty entries
 FORGET_S = 3600  # a fingerprint is purged so long after it was stored
+MOST_FINGERPRINTS = 200_000  # about 65 MB; beyond them the oldest go sooner
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit did: entries finished, and the duplicates among them with their originals (event ids)."""
+    """What a commit did: entries that this call finished, and the batch's duplicates with their originals (event ids).
+
+    After a lost reply the repeat finishes nothing and names the same duplicates.
+    """
 
     finished: int
     duplicates: dict[str, str]
@@ -36,13 +44,29 @@ class Processing:
         *,
         dedup_ttl_s: float,
         ladder: int = LADDER["commit"],
+        most_fingerprints: int = MOST_FINGERPRINTS,
         test_clock: str = "",
     ) -> None:
         self._calls, self._keys, self._ladder, self.test_clock = calls, keys, ladder, test_clock
-        self._window_us = int(dedup_ttl_s * 1_000_000)
+        self._window_us, self._most_fingerprints = int(dedup_ttl_s * 1_000_000), most_fingerprints
 
     async def read(self, token: str, count: int = BATCH) -> list[tuple[str, RawEntry | Unreadable]]:
-        """The next entries, those left pending first. Raises Fenced."""
+        """The next entries, those left pending first. Raises Fenced.
+
+        Pending entries that somebody deleted from the stream are acknowledged here and left out: there is nothing to
+        decide about them, and the audit says that units are missing.
+        """
+        while True:
+            rows = await self._read(token, count)
+            vanished = [entry_id for entry_id, entry in rows if entry is None]
+            if vanished:
+                await self._finish(token, [argument for each in vanished for argument in _of_vanished(each)])
+                for each in vanished:
+                    log.error("raw_entry_vanished", entry_id=each, reason="deleted from raw by another hand than ours")
+            if len(vanished) < len(rows) or not rows:
+                return [(entry_id, entry) for entry_id, entry in rows if entry is not None]
+
+    async def _read(self, token: str, count: int) -> list[tuple[str, RawEntry | Unreadable | None]]:
         keys = [self._keys.raw, self._keys.lease(topology.PROCESSOR_DUTY)]
         arguments = [topology.PROCESSOR_GROUP, topology.PROCESSOR_CONSUMER, token, count, READ_BYTES]
         reply = await self._calls.sure("read", keys, arguments)
@@ -52,6 +76,9 @@ class Processing:
 
     async def commit(self, token: str, decided: Sequence[Decided]) -> Committed | None:
         """Finish a batch; None when memory does not allow it yet. Raises Fenced."""
+        return await self._finish(token, [argument for each in decided for argument in _arguments(each)])
+
+    async def _finish(self, token: str, flat: list[Argument]) -> Committed | None:
         k = self._keys
         keys = [
             k.raw,
@@ -70,9 +97,9 @@ class Processing:
             self._window_us,
             FORGET_S * 1_000_000,
             self._ladder,
+            self._most_fingerprints,
         ]
         names: list[Argument] = [len(topology.TARGETS), *topology.TARGETS]
-        flat = [argument for each in decided for argument in _arguments(each)]
         status, *rest = await self._calls.sure("commit", keys, [*head, *names, *flat, self.test_clock])
         match text(status):
             case "FENCED":
@@ -82,6 +109,10 @@ class Processing:
             case _:
                 pairs = [text(value) for value in rest[1:]]
                 return Committed(int(rest[0]), dict(zip(pairs[::2], pairs[1::2], strict=True)))
+
+
+def _of_vanished(entry_id: str) -> list[Argument]:
+    return [entry_id, "vanished", "", "", 0, "", "", 0]
 
 
 def _arguments(each: Decided) -> list[Argument]:

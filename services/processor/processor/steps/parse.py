@@ -6,7 +6,7 @@ event = "Code=" code ";action=" action [";index=" digits] *(";" key "=" value) [
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from processor.steps.fields import Fields, word
 
 _CODE = re.compile(r"[A-Za-z0-9_]{1,64}")
 _DIGITS = re.compile(r"[0-9]{1,9}")
-_CONTROL = re.compile(r"[\x00-\x1f]")
+_CONTROL = dict.fromkeys(range(0x20), " ")
 _LONE_SURROGATE = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
@@ -65,12 +65,18 @@ def load(text: str) -> Any:
 
     These are raw control characters, and half a surrogate pair where the device cut a name.
     """
-    for attempt in (_CONTROL.sub(" ", text), _LONE_SURROGATE.sub("?", _CONTROL.sub(" ", text))):
+    for repaired in _ever_more_repaired(text):
         try:
-            return orjson.loads(attempt)
+            return orjson.loads(repaired)
         except orjson.JSONDecodeError:
             continue
     raise Malformed("not_json")
+
+
+def _ever_more_repaired(text: str) -> Iterator[str]:
+    yield text
+    yield (text := text.translate(_CONTROL))
+    yield _LONE_SURROGATE.sub("?", text)
 
 
 def dahua(body: bytes) -> DahuaEvent:

@@ -15,7 +15,8 @@ from gantry.errors import Malformed
 from processor.steps import parse, personal
 from processor.steps.fields import Fields, word
 
-MAX_BYTES = 16_384
+MAX_BODY = 65_536  # more is not looked into: a body made of keys costs about a second per MB
+MAX_BYTES = 16_384  # of a letter
 MAX_DEPTH = 24
 MAX_ITEMS = 1_000
 MAX_TEXT = 256
@@ -23,10 +24,13 @@ MAX_TEXT = 256
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,127}")
 _SEGMENT = re.compile(r"[.\[\]]+")
 _NOT_LETTER = re.compile(r"[^a-z]")
+_PART = re.compile("|".join(map(re.escape, personal.PARTS)))
 
 
 def dahua(body: bytes) -> bytes:
     """A recorder's event without personal data; of text that does not parse only code, action, index and length."""
+    if len(body) > MAX_BODY:
+        return _head(body)
     try:
         event = parse.dahua(body)
     except Malformed:
@@ -42,6 +46,8 @@ def dahua(body: bytes) -> bytes:
 
 def axis(body: bytes) -> bytes:
     """A counter's measurement without names and addresses; of text that does not parse only the length."""
+    if len(body) > MAX_BODY:
+        return unread(body)
     try:
         given = parse.load(parse.decode(body))
     except Malformed:
@@ -96,7 +102,7 @@ def _text(key: str, value: str) -> str:
 def _personal(name: str) -> bool:
     if name in personal.HARMLESS:
         return False
-    return name in personal.NAMES or any(part in name for part in personal.PARTS)
+    return name in personal.NAMES or _PART.search(name) is not None
 
 
 def _is_human(fields: Fields) -> bool:

@@ -1,21 +1,24 @@
 -- commit: finish a batch of raw entries under the processor's lease. XACK = 1 makes this call the one finisher of an entry.
 -- KEYS 1 raw  2 events  3 dead  4 ledger  5 inside  6 lease of the processor  7 dedup  8 dedup-of  9.. lane-state per target
--- ARGV 1 group  2 lease token  3 dedup window µs  4 forget after µs  5 ladder percent (0 off)  6 targets, then their names
+-- ARGV 1 group  2 lease token  3 dedup window µs  4 forget after µs  5 ladder percent (0 off)
+--      6 most fingerprints kept  7 targets, then their names
 --      then per entry: entry-id kind dev fingerprint t_rx event-id reason count, then count times what the kind needs:
---        'accept' target-number lane flags body | 'filter' nothing (count 0) | 'in', 'quarantine' source t_dev body (count 1)
+--        'accept' target-number lane flags body | 'filter', 'vanished' nothing (count 0) |
+--        'in', 'quarantine' source t_dev body (count 1)
 --      last: test clock
--- Returns {'FENCED'} | {'MEMORY'} | {'OK', finished, duplicate's event-id, original's event-id, ...}
+-- Returns {'FENCED'} | {'MEMORY'} | {'OK', finished, duplicate's event-id, original's event-id, ...}; a repeat finishes 0 and names the
+-- duplicates again, unless their fingerprint has been superseded since.
 --@include memory
 --@include clock
 local raw, events, dead, ledger, inside, lease, dedup, dedup_of = unpack(KEYS)
 if redis.call('HGET', lease, 'token') ~= ARGV[2] then return {'FENCED'} end
-local group, window, forget, targets = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[6])
-local FIRST, HEAD = 7 + targets, 8
-local WIDTH = {accept = 4, filter = 0, ['in'] = 3, quarantine = 3}
+local group, window, forget, targets = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[7])
+local FIRST, HEAD, SWEEP = 8 + targets, 8, 400                             -- SWEEP: more than a batch adds
+local WIDTH = {accept = 4, filter = 0, vanished = 0, ['in'] = 3, quarantine = 3}
 local function next_of(i) return i + HEAD + tonumber(ARGV[i + 7]) * WIDTH[ARGV[i + 1]] end
 local i, grows = FIRST, false
 while i < #ARGV do
-  grows = grows or ARGV[i + 1] ~= 'filter'
+  grows = grows or WIDTH[ARGV[i + 1]] > 0
   i = next_of(i)
 end
 if grows and memory_over(ARGV[5]) then return {'MEMORY'} end
@@ -23,13 +26,16 @@ local now = clock_us()
 local reply, finished, counts, units = {'OK', 0}, {}, {}, {}
 local function add(map, field, n) map[field] = (map[field] or 0) + n end
 
+local function seen_as(fingerprint, t_rx)
+  local seen = fingerprint ~= '' and redis.call('HGET', dedup_of, fingerprint)
+  if not seen then return nil end
+  local at, original = string.match(seen, '^(%S+) (.*)$')
+  if math.abs(tonumber(t_rx) - tonumber(at)) <= window then return original end
+end
+
 local function original_of(fingerprint, t_rx, event)                       -- nil: this one is the original
-  if fingerprint == '' then return nil end
-  local seen = redis.call('HGET', dedup_of, fingerprint)
-  if seen then
-    local at, original = string.match(seen, '^(%S+) (.*)$')
-    if math.abs(tonumber(t_rx) - tonumber(at)) <= window then return original end
-  end
+  local original = seen_as(fingerprint, t_rx)
+  if original or fingerprint == '' then return original end
   redis.call('HSET', dedup_of, fingerprint, t_rx .. ' ' .. event)
   redis.call('ZADD', dedup, digits(now), fingerprint)
 end
@@ -41,7 +47,7 @@ local function accept(i, dev, t_rx, event, count)
   for j = i + HEAD, i + HEAD + (count - 1) * WIDTH.accept, WIDTH.accept do
     local target, lane = tonumber(ARGV[j]), ARGV[j + 1]
     local seq = redis.call('HINCRBY', KEYS[8 + target], lane .. ':seq', 1)
-    redis.call('XADD', events, '*', 'v', '1', 'id', event, 'dev', dev, 'target', ARGV[6 + target], 'lane', lane,
+    redis.call('XADD', events, '*', 'v', '1', 'id', event, 'dev', dev, 'target', ARGV[7 + target], 'lane', lane,
       'seq', seq, 't_rx', t_rx, 'flags', ARGV[j + 2], 'body', ARGV[j + 3])
   end
 end
@@ -62,10 +68,16 @@ while i < #ARGV do
       add(counts, 'filtered', 1)
       add(counts, 'filtered:' .. reason, 1)
       add(units, dev, -1)
-    else                                                                   -- a letter keeps its place in the device's quota
+    elseif kind ~= 'vanished' then                                         -- a letter keeps its place in the device's quota
       add(counts, 'dead_in', 1)
       redis.call('XADD', dead, '*', 'v', '1', 'class', kind, 'id', event, 'src', ARGV[i + HEAD], 'dev', dev, 'target', '', 'lane', '', 'seq', '',
         't_dev', ARGV[i + HEAD + 1], 't_rx', t_rx, 'attempts', '0', 'reason', reason, 'body', ARGV[i + HEAD + 2])
+    end
+  elseif kind == 'accept' then                                             -- finished by a call whose reply was lost
+    local original = seen_as(fingerprint, t_rx)
+    if original and original ~= event then
+      reply[#reply + 1] = event
+      reply[#reply + 1] = original
     end
   end
   i = next_of(i)
@@ -75,10 +87,13 @@ for field, n in pairs(counts) do redis.call('HINCRBY', ledger, field, n) end
 for dev, n in pairs(units) do
   if n ~= 0 and redis.call('HINCRBY', inside, dev, n) == 0 then redis.call('HDEL', inside, dev) end
 end
-local old = redis.call('ZRANGEBYSCORE', dedup, '-inf', digits(now - forget), 'LIMIT', 0, 400)
-if #old > 0 then
-  redis.call('ZREM', dedup, unpack(old))
-  redis.call('HDEL', dedup_of, unpack(old))
+local function drop(fingerprints)
+  if #fingerprints == 0 then return end
+  redis.call('ZREM', dedup, unpack(fingerprints))
+  redis.call('HDEL', dedup_of, unpack(fingerprints))
 end
+drop(redis.call('ZRANGEBYSCORE', dedup, '-inf', digits(now - forget), 'LIMIT', 0, SWEEP))
+local surplus = math.min(SWEEP, redis.call('ZCARD', dedup) - tonumber(ARGV[6]))
+if surplus > 0 then drop(redis.call('ZRANGE', dedup, 0, surplus - 1)) end
 reply[2] = #finished
 return reply
