@@ -6,15 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import TracebackType
 
 import pytest
 
 from gantry.event import RawEntry
-from ingest_dahua.spool import NUMBERS_AT_ONCE, Figures, Spool, SpoolBroken, SpoolBusy
+from ingest_dahua.spool import _ROW_BYTES, NUMBERS_AT_ONCE, Figures, Spool, SpoolBroken, SpoolBusy
 
 Open = Callable[..., Spool]
+ALL = (10_000, 1 << 30)
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def test_entries_come_back_as_they_were_and_in_order_after_reopening(spool: Open
     first = spool()
     assert first.append(entries[:2]) + first.append(entries[2:]) == []
     again = spool()
-    assert again.oldest(10) == entries
+    assert again.oldest(*ALL) == entries
     assert (again.id, again.figures) == (first.id, Figures(3, 0))
 
 
@@ -51,15 +55,25 @@ def test_what_is_deleted_is_gone(spool: Open) -> None:
     first = spool()
     first.append(entries)
     first.delete(entries[:2])
-    assert (first.oldest(2), first.figures.queued) == (entries[2:4], 3)
-    assert spool().oldest(9) == entries[2:]
+    assert (first.oldest(2, 1 << 20), first.figures.queued) == (entries[2:4], 3)
+    assert spool().oldest(*ALL) == entries[2:]
 
 
 def test_a_device_can_be_passed_over(spool: Open) -> None:
     entries = [entry(number, f"r/{number % 3}") for number in range(1, 10)]
     first = spool()
     first.append(entries)
-    assert [each.seq for each in first.oldest(9, after=3, without={"r/0", "r/1"})] == [5, 8]
+    assert [each.seq for each in first.oldest(*ALL, after=3, without={"r/0", "r/1"})] == [5, 8]
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "expected"), [(1, 1), (100, 1), (199, 1), (200, 2), (299, 2), (300, 3), (999, 3)]
+)
+def test_no_more_is_read_than_may_be_but_one(spool: Open, max_bytes: int, expected: int) -> None:
+    first = spool()
+    first.append([entry(number, body=b"x" * 100) for number in (1, 2, 3)])
+    assert [each.seq for each in first.oldest(9, max_bytes)] == [1, 2, 3][:expected]
+    first.delete(first.oldest(*ALL))  # no half-read query stands in the way of the file's shrinking
 
 
 def test_beyond_its_bound_it_counts_what_is_lost_for_ever(spool: Open) -> None:
@@ -79,6 +93,110 @@ def test_what_could_not_be_written_reaches_the_total_with_the_next_write(spool: 
     first.count_lost(4)
     first.append([entry(1)])
     assert spool().figures == Figures(1, 4)
+
+
+class Referee:
+    """The spool's lock, which compares the figures with the table each time before it is let go."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._lock, self._spool = threading.Lock(), spool
+        self.compared, self.wrong = 0, ""
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        spool = self._spool
+        count, size = spool._db.execute("SELECT COUNT(*), TOTAL(LENGTH(body)) FROM entries").fetchone()
+        table, figures = (count, size + count * _ROW_BYTES), (spool._queued, spool._bytes)
+        if table != figures:
+            self.wrong = self.wrong or f"table {table}, figures {figures}"
+        self.compared += 1
+        self._lock.release()
+        os.sched_yield()  # the other one's turn
+
+
+def test_the_figures_agree_with_the_table_whoever_writes(spool: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = spool(max_bytes=20 * (_ROW_BYTES + 50))
+    referee = Referee(first)
+    monkeypatch.setattr(first, "_lock", referee)
+    ended = threading.Event()
+
+    def fill() -> list[RawEntry]:
+        batches = [
+            [entry(3 * number + each, body=b"x" * (number % 90)) for each in range(3)] for number in range(1, 251)
+        ]
+        try:
+            return [lost for batch in batches for lost in first.append(batch)]
+        finally:
+            ended.set()
+
+    def empty() -> int:
+        deleted = 0
+        while not ended.is_set() or first.figures.queued:
+            entries = first.oldest(4, 1 << 20)
+            first.delete(entries)
+            deleted += len(entries)
+        return deleted
+
+    with ThreadPoolExecutor(2) as threads:
+        filling, emptying = threads.submit(fill), threads.submit(empty)
+        lost = filling.result(timeout=30)
+        assert emptying.result(timeout=30) + len(lost) == 750
+    assert referee.compared > 500, "the two hardly met"
+    assert referee.wrong == ""
+    assert first.figures == Figures(0, len(lost))
+    whole = [entry(number, body=b"x" * 50) for number in range(1001, 1021)]
+    assert first.append(whole) == [], "all of its room is free again"
+
+
+class Queue:
+    """The spool's lock, with somebody else's turn before the first one's."""
+
+    def __init__(self, before: Callable[[], None]) -> None:
+        self._lock, self._before = threading.Lock(), [before]
+
+    def __enter__(self) -> None:
+        while self._before:
+            self._before.pop()()
+        self._lock.acquire()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._lock.release()
+
+
+def test_room_made_while_an_append_waits_for_its_turn_counts(spool: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = spool(max_bytes=_ROW_BYTES + 50)
+    first.append([entry(1)])
+    monkeypatch.setattr(first, "_lock", Queue(lambda: first.delete([entry(1)])))
+    assert first.append([entry(2)]) == []
+    assert first.oldest(*ALL) == [entry(2)]
+
+
+def test_deleting_twice_counts_once(spool: Open) -> None:
+    first = spool()
+    first.append([entry(1), entry(2)])
+    first.delete([entry(1)])
+    first.delete([entry(1)])
+    assert first.figures == Figures(1, 0)
+
+
+def test_a_write_that_fails_changes_nothing(spool: Open) -> None:
+    first = spool(max_bytes=4 * (_ROW_BYTES + 50))
+    entries = [entry(number, body=b"x" * 50) for number in (1, 2, 3, 4, 5)]
+    first.append(entries[:2])
+    with pytest.raises(SpoolBroken):
+        first.append([entries[2], entries[1]])  # a number that is there already
+    assert first.figures == Figures(2, 0)
+    assert first.append(entries[2:]) == entries[4:]
+    assert first.oldest(*ALL) == entries[:4]
+
+
+def test_after_closing_it_is_broken_and_says_so(spool: Open) -> None:
+    first = spool()
+    first.close()
+    with pytest.raises(SpoolBroken):
+        first.delete([entry(1)])
 
 
 def test_the_file_shrinks_when_it_is_empty(spool: Open, tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
 """Everything read goes into Redis, or to disk and from there into Redis, in the order in which it came.
 
 Two loops: the intake offers new events to Redis while the spool is empty, and puts them behind what waits there
-otherwise; the drain offers the spool's oldest. Only the intake writes to the spool, so nothing can overtake: while it
-is empty, whatever was in it is in Redis.
+otherwise; the drain offers the spool's oldest.
+
+Nothing overtakes. Only the intake adds to the spool, and it looks at `queued` between its own writes. What the drain
+has in hand stays in the table, and in `queued`, until Redis has said that it has it. So once the intake reads 0,
+everything older is in Redis (or was counted as lost), and stays so until the intake's own next write. An offer given
+up for being late is in the spool too, and when it is drained, its numbers make whatever the late call does harmless.
 """
 
 from __future__ import annotations
@@ -11,12 +15,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from enum import Enum
+from itertools import repeat
 
 from gantry.clock import Clock
 from gantry.errors import Unavailable
 from gantry.event import RawEntry
 from gantry.runtime import pause
-from gantry.streams.inlet import BATCH, Answer, Inlet
+from gantry.streams.inlet import BATCH, BATCH_BYTES, Answer, Inlet
 from gantry.streams.scripts import Once
 from gantry.topology import Topology
 from ingest_dahua import telemetry
@@ -25,7 +30,9 @@ from ingest_dahua.inbox import Inbox, Received
 from ingest_dahua.spool import Figures, Spool, SpoolBroken
 
 TICK_S = 0.5
-PATIENCE_S = 1.0  # a server that takes longer over a batch does not hold up the reading: the batch goes to disk
+# A server that takes longer over a batch does not hold up the reading: the batch goes to disk. One call's time, since
+# a batch keeps to the inlet's own bounds and is never divided.
+PATIENCE_S = 1.0
 RETRY_S = 1.0
 
 
@@ -56,25 +63,40 @@ class Forwarder:
         self._calls, self._ledger = calls, keys.ledger
         self._clock, self._beat, self._retry_s = clock, beat, retry_s
         self._late: set[asyncio.Task[list[Answer]]] = set()
-        self._spooled = asyncio.Event()
+        self._spooled, self._hurry = asyncio.Event(), asyncio.Event()
         self._noted: Figures | None = None
         self._after, self._full, self._retry_at = 0, frozenset[str](), 0.0
 
     async def run(self, done: asyncio.Event) -> None:
-        """Until nothing more is read (`done`) and all that was read is in Redis or on disk."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._drain(done))
-            group.create_task(self._report(done))
-            await self._take_in(done)
+        """Until nothing more is read (`done`) and all that was read is in Redis or on disk.
+
+        Cancelled, it still brings to its end what it has in hand (a second or two); the inbox is `put_away`'s.
+        """
+        intake = asyncio.create_task(self._take_in(done))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._drain(done))
+                group.create_task(self._report(done))
+                await asyncio.shield(intake)
+        finally:
+            self._hurry.set()
+            await asyncio.wait({intake})
+            intake.result()
         await self._note()
 
+    async def put_away(self) -> None:
+        """After the last read, and after `run`: what an end before its time left in the inbox goes to disk."""
+        self._hurry.set()
+        while batch := self._inbox.take(BATCH, BATCH_BYTES):
+            await self.forward(batch)
+
     async def _take_in(self, done: asyncio.Event) -> None:
-        while len(self._inbox) or not done.is_set():
+        while not self._hurry.is_set() and (len(self._inbox) or not done.is_set()):
             self._beat()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
                     await self._inbox.some()
-            if batch := self._inbox.take(BATCH):
+            if batch := self._inbox.take(BATCH, BATCH_BYTES):
                 await self.forward(batch)
 
     async def forward(self, batch: Sequence[Received]) -> None:
@@ -82,21 +104,32 @@ class Forwarder:
         numbers = await self._numbers(len(batch))
         entries = [
             raw_entry(received.event, recorder=self._recorder, t_rx=received.t_rx, seq=seq)
-            for received, seq in zip(batch, numbers, strict=True)
+            for received, seq in zip(batch, numbers or repeat(0), strict=False)
         ]
         telemetry.events_received(len(entries))
-        rest = entries if self._spool.figures.queued else await self._offer(entries)
-        if rest:
-            await self._keep(rest)
+        if not numbers:
+            await self._give_up(entries)
+            return
+        rest = entries
+        try:
+            if not self._spool.figures.queued and not self._hurry.is_set():  # nothing older waits: see above
+                rest = await self._offer(entries)
+        finally:
+            if rest:
+                await self._keep(rest)
 
     async def _numbers(self, count: int) -> range:
+        """Empty only where there is no time left to wait for the disk."""
         while True:  # without numbers nothing can go on safely: the inbox fills, and then the connection waits
+            in_time = not self._hurry.is_set()
             try:
                 return await asyncio.to_thread(self._spool.numbers, count)
             except SpoolBroken as error:
                 telemetry.spool_unusable(str(error))
-                self._beat()
-                await asyncio.sleep(self._retry_s)
+            if not in_time:
+                return range(0)
+            self._beat()
+            await pause(self._hurry, self._retry_s)
 
     async def _offer(self, entries: list[RawEntry]) -> list[RawEntry]:
         """Those that Redis has not taken, in order."""
@@ -127,11 +160,15 @@ class Forwarder:
             lost = await asyncio.to_thread(self._spool.append, entries)
         except SpoolBroken as error:
             telemetry.spool_unusable(str(error))
-            self._spool.count_lost(len(entries))
-            lost = entries
+            await self._give_up(entries)
+            return
         telemetry.events_spooled(entries, len(lost))
         telemetry.events_lost(lost)
         self._spooled.set()
+
+    async def _give_up(self, entries: list[RawEntry]) -> None:
+        await asyncio.to_thread(self._spool.count_lost, len(entries))
+        telemetry.events_lost(entries)
 
     async def _drain(self, done: asyncio.Event) -> None:
         while not done.is_set():
@@ -154,7 +191,7 @@ class Forwarder:
             self._start_over()
         if not self._spool.figures.queued:
             return _Drained.NOTHING
-        entries = await asyncio.to_thread(self._spool.oldest, BATCH, after=self._after, without=self._full)
+        entries = await asyncio.to_thread(self._spool.oldest, BATCH, BATCH_BYTES, after=self._after, without=self._full)
         if not entries:
             return _Drained.NOTHING
         try:

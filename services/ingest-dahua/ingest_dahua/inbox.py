@@ -50,10 +50,16 @@ class Inbox:
         """Wait until there is something to take."""
         await self._some.wait()
 
-    def take(self, count: int) -> list[Received]:
-        """Whatever has come, at most `count`, oldest first."""
-        taken = [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
-        self._bytes -= sum(len(each.event.body) for each in taken)
+    def take(self, count: int, max_bytes: int) -> list[Received]:
+        """The oldest that have come: at most `count`, and at most `max_bytes` of bodies, but one at least."""
+        taken: list[Received] = []
+        size = 0
+        while self._waiting and len(taken) < count:
+            size += len(self._waiting[0].event.body)
+            if taken and size > max_bytes:
+                break
+            taken.append(self._waiting.popleft())
+            self._bytes -= len(taken[-1].event.body)
         if not self._waiting:
             self._some.clear()
         if len(self._waiting) < self._max_events and self._bytes < self._max_bytes:

@@ -49,10 +49,14 @@ class Service:
         self._failures, self._inbox = Failures(), Inbox()
         self._mine, self._gone = asyncio.Event(), asyncio.Event()
         self._gone.set()
+        self._behind = ""  # who has the duty, as last said
         self._beat = health.loop("read", limit_s=_READ_LIMIT_S)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; then what is in hand is appended or spooled before the lease is left."""
+        """Until `stop`; then what is in hand is appended or spooled before the lease is left.
+
+        Cancelled, or when one of its loops breaks, it spools what was read; the lease is then left to run out.
+        """
         spool = await self._spool(stop)
         if spool is None:
             return
@@ -64,13 +68,16 @@ class Service:
     async def _run(self, spool: Spool, stop: asyncio.Event) -> None:
         read, handed_on = asyncio.Event(), asyncio.Event()
         forwarder = self._new_forwarder(self._inbox, spool, self._health.loop("forward"))
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_duty(handed_on))
-            forwarding = group.create_task(forwarder.run(read))
-            await self._attend(stop)
-            read.set()
-            await forwarding
-            handed_on.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._keep_duty(handed_on))
+                forwarding = group.create_task(forwarder.run(read))
+                await self._attend(stop)
+                read.set()
+                await forwarding
+                handed_on.set()
+        finally:
+            await forwarder.put_away()  # the reader has ended in any case; empty unless it ended before its time
 
     async def _spool(self, stop: asyncio.Event) -> Spool | None:
         """Ours alone; where another process of this host has it, wait until that one is gone."""
@@ -79,6 +86,7 @@ class Service:
                 spool = await asyncio.to_thread(self._open_spool)
             except SpoolBusy:
                 self._health.has(_READY)  # standing by is what this process is for
+                self._stand_by("another process of this host, which has the spool")
             except SpoolBroken as error:
                 telemetry.spool_unusable(str(error))
                 self._health.lacks("spool", str(error))
@@ -109,6 +117,7 @@ class Service:
             if not self._lease.mine:  # a holder that could not renew either is not silent: watch it afresh
                 self._lease = self._new_lease()
             return
+        self._stand_by("" if mine else self._lease.holder)
         if mine and not self._mine.is_set():
             telemetry.duty_taken(self._recorder)
             self._gone.clear()
@@ -117,6 +126,11 @@ class Service:
             telemetry.duty_lost(self._recorder, self._lease.holder)
             self._mine.clear()
             self._gone.set()
+
+    def _stand_by(self, holder: str) -> None:
+        if holder and holder != self._behind:
+            telemetry.stood_by(self._recorder, holder)
+        self._behind = holder
 
     # reading
 

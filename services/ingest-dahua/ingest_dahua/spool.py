@@ -1,6 +1,7 @@
 """Events on disk while Redis does not take them: in order, bounded, and with the numbers that make repeats harmless.
 
-One file per recorder, held exclusively by one process. Calls block (each write is synced), so callers use a thread.
+One file per recorder, held exclusively by one process. Calls block (each write is synced), so callers use threads:
+several at once. The figures change only together with the table, under one lock, so they agree whenever it is free.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import secrets
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class Spool:
 
     @property
     def figures(self) -> Figures:
-        """As of the last finished write."""
+        """As of the last finished write; without the lock, which may be held for as long as a disk takes."""
         return Figures(self._queued, self._lost)
 
     def numbers(self, count: int) -> range:
@@ -92,46 +93,45 @@ class Spool:
 
     def append(self, entries: Sequence[RawEntry]) -> list[RawEntry]:
         """Put entries behind those that wait; returns those for which there is no room, counted as lost."""
-        room = self._max_bytes - self._bytes
-        kept: list[RawEntry] = []
-        lost: list[RawEntry] = []
-        for entry in entries:
-            size = len(entry.body) + _ROW_BYTES
-            fits = size <= room
-            (kept if fits else lost).append(entry)
-            room -= size if fits else 0
-        with self._lock, self._disk(), self._transaction():
-            marks = "?, " * 8 + "?"
-            self._db.executemany(f"INSERT INTO entries ({_COLUMNS}) VALUES ({marks})", map(_row, kept))  # noqa: S608 - constants
+        with self._lock, self._disk():
+            kept, lost = _fitting(entries, self._max_bytes - self._bytes)
             total = self._lost + len(lost)
-            if total != self._lost_saved:
-                self._set_fact("lost", str(total))
-        self._bytes = self._max_bytes - room
-        self._queued += len(kept)
-        self._lost = self._lost_saved = total
+            with self._transaction():
+                marks = "?, " * 8 + "?"
+                self._db.executemany(f"INSERT INTO entries ({_COLUMNS}) VALUES ({marks})", map(_row, kept))  # noqa: S608 - constants
+                if total != self._lost_saved:
+                    self._set_fact("lost", str(total))
+            self._lost = self._lost_saved = total
+            self._queued += len(kept)
+            self._bytes += sum(map(_size, kept))
         return lost
 
     def count_lost(self, count: int) -> None:
         """Events that could not even be written here; the total reaches the disk with the next write that succeeds."""
-        self._lost += count
+        with self._lock:
+            self._lost += count
 
-    def oldest(self, count: int, *, after: int = 0, without: Collection[str] = ()) -> list[RawEntry]:
-        """The oldest entries with numbers above `after`, leaving out some devices."""
+    def oldest(self, count: int, max_bytes: int, *, after: int = 0, without: Collection[str] = ()) -> list[RawEntry]:
+        """The oldest entries with numbers above `after`, leaving out some devices.
+
+        At most `count`, and at most `max_bytes` of bodies, but one at least where there is one.
+        """
         marks = ", ".join("?" * len(without))
         query = f"SELECT {_COLUMNS} FROM entries WHERE number > ? AND dev NOT IN ({marks}) ORDER BY number LIMIT ?"  # noqa: S608 - marks only
-        with self._lock, self._disk():
-            return [_entry(row) for row in self._db.execute(query, (after, *without, count))]
+        with self._lock, self._disk(), contextlib.closing(self._db.execute(query, (after, *without, count))) as rows:
+            return list(_within(map(_entry, rows), max_bytes))
 
     def delete(self, entries: Sequence[RawEntry]) -> None:
         """These are in Redis now."""
         if not entries:
             return
-        with self._lock, self._disk(), self._transaction():
-            self._db.executemany("DELETE FROM entries WHERE number = ?", [(entry.seq,) for entry in entries])
-        self._queued -= len(entries)
-        self._bytes -= sum(len(entry.body) + _ROW_BYTES for entry in entries)
-        if not self._queued:
-            with self._lock, self._disk():
+        query = "DELETE FROM entries WHERE number = ?"
+        with self._lock, self._disk():
+            with self._transaction():
+                gone = [entry for entry in entries if self._db.execute(query, (entry.seq,)).rowcount]
+            self._queued -= len(gone)
+            self._bytes -= sum(map(_size, gone))
+            if not self._queued:
                 self._db.executescript("PRAGMA incremental_vacuum;")  # execute() would free a single page
 
     def close(self) -> None:
@@ -152,19 +152,44 @@ class Spool:
         try:
             yield
             self._db.execute("COMMIT")
-        except sqlite3.Error:
+        finally:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            raise
 
     @contextlib.contextmanager
     def _disk(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            code = getattr(error, "sqlite_errorcode", 0)  # the module's own errors have none, e.g. on a closed file
+            if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise SpoolBusy("another process has this recorder's spool open") from error
             raise SpoolBroken(f"spool: {error}") from error
+
+
+def _size(entry: RawEntry) -> int:
+    return len(entry.body) + _ROW_BYTES
+
+
+def _fitting(entries: Iterable[RawEntry], room: int) -> tuple[list[RawEntry], list[RawEntry]]:
+    """Those that fit into `room` bytes, and the others."""
+    kept: list[RawEntry] = []
+    lost: list[RawEntry] = []
+    for entry in entries:
+        fits = _size(entry) <= room
+        (kept if fits else lost).append(entry)
+        room -= _size(entry) if fits else 0
+    return kept, lost
+
+
+def _within(entries: Iterable[RawEntry], max_bytes: int) -> Iterator[RawEntry]:
+    """The first of them, as far as their bodies stay within `max_bytes`; one at least."""
+    size = 0
+    for at, entry in enumerate(entries):
+        size += len(entry.body)
+        if at and size > max_bytes:
+            return
+        yield entry
 
 
 def _row(entry: RawEntry) -> tuple[int, str, int, str, str, str, int, str, bytes]:

@@ -78,6 +78,11 @@ def duty_taken(recorder: str) -> None:
     log.info("duty_taken", recorder=recorder)
 
 
+def stood_by(recorder: str, holder: str) -> None:
+    """The duty `recorder/<recorder>` is `holder`'s; said once for each holder."""
+    log.info("stood_by", recorder=recorder, holder=holder)
+
+
 def duty_lost(recorder: str, holder: str) -> None:
     log.warning("duty_lost", recorder=recorder, holder=holder)
 
