@@ -69,7 +69,12 @@ async def raw_http(whole: Rig) -> None:
     async with httpx.AsyncClient(trust_env=False) as client, asyncio.TaskGroup() as group:
         for _ in range(IN_FLIGHT):
             group.create_task(client_loop(client))
-    figure("raw.httpx_post", sent / 3, "requests/s", f"bare httpx, {IN_FLIGHT} in flight, the same twin")
+    figure(
+        "raw.httpx_post",
+        sent / 3,
+        "requests/s",
+        f"bare httpx with its own transport, {IN_FLIGHT} in flight, the same twin",
+    )
 
 
 async def started(whole: Rig, *recorder: str, agent_first: bool = True) -> None:

@@ -230,6 +230,7 @@ def _where_to_look(scene: World, services: list[Program], server: Embedded, aski
         f"ask: {asking} status | streams | audit",
         f"ask the server: redis-cli -s {_near(server.socket)}",
         f"logs: {_near(scene.folders.logs)}/   secrets of this run: {_near(scene.folders.secrets)}/",
+        "the ledger counts from the first demo in this folder; rm -r var/redis begins anew",
         "Ctrl-C stops everything, in flow order",
     ]
 

@@ -2,6 +2,7 @@
 
 GantryError
 ├── SettingsError     a person must change a setting: say all problems, wait unready
+├── CannotListen     a port is taken or forbidden: end with one sentence, be started again
 ├── Malformed         this input can never be understood: refuse it at the door or dead-letter it
 ├── Fenced            another process holds the duty now: let go of what is in hand
 └── Unavailable       the server is away or full: wait and do the same again
@@ -21,6 +22,10 @@ class SettingsError(GantryError):
         """`problems`: one sentence each, beginning with the setting's name."""
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+class CannotListen(GantryError):
+    """Nothing can be served on the address that the settings name."""
 
 
 class Malformed(GantryError):

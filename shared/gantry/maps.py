@@ -5,7 +5,7 @@ An absent file is an empty one; a bad file is refused whole, with file, line and
 
 from __future__ import annotations
 
-import json
+import json  # and not orjson: its errors tell line and column, and pairs show names given twice
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

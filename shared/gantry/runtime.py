@@ -15,7 +15,7 @@ import structlog
 from gantry import health as healthy
 from gantry import logs, settings, web
 from gantry.clock import SystemClock
-from gantry.errors import SettingsError
+from gantry.errors import CannotListen, SettingsError
 from gantry.settings import Settings
 
 log = structlog.get_logger()
@@ -49,11 +49,21 @@ async def _until_signalled(config: S, serve: Callable[[S, asyncio.Event], Corout
         await serve(config, stop)
     except SettingsError as error:  # a file in CONFIG_DIR, read by the composition root before its loops begin
         return await _unready(error, config.metrics_port, stop)
-    except Exception:  # the process's last boundary: say why it dies, and die
-        log.exception("crashed")
+    except Exception as error:  # the process's last boundary: say why it dies, and die
+        if isinstance(cause := _first(error), CannotListen):
+            log.error("cannot_listen", reason=str(cause))  # noqa: TRY400 - a sentence says it all
+        else:
+            log.exception("crashed")
         return 1
     log.info("stopped")
     return 0
+
+
+def _first(error: BaseException) -> BaseException:
+    """What started it, inside the groups that collect what loops raise."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _wait_unready(service: str, kind: type[Settings], error: SettingsError, environ: Mapping[str, str]) -> int:

@@ -9,6 +9,8 @@ from typing import Any
 
 import uvicorn
 
+from gantry.errors import CannotListen
+
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
@@ -17,7 +19,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(app: Any, *, host: str, port: int, stop: asyncio.Event, **options: Any) -> None:
-    """Serve an ASGI app until `stop`, then finish what is in hand. Raises OSError if the port is taken."""
+    """Serve an ASGI app until `stop`, then finish what is in hand. Raises CannotListen."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -41,4 +43,4 @@ async def _serve(server: uvicorn.Server, host: str, port: int) -> None:
     try:
         await server.serve()
     except SystemExit as error:  # what uvicorn does when it cannot listen
-        raise OSError(f"cannot listen on {host}:{port}") from error
+        raise CannotListen(f"cannot listen on {host}:{port}: another process has it, or it is forbidden") from error
