@@ -395,6 +395,14 @@ async def test_cancelled_while_the_server_hangs_all_that_was_read_is_on_disk(mak
     assert rig.line.appends == [200], "the server was asked again"
 
 
+async def test_put_away_asks_the_server_nothing(make: Make) -> None:
+    rig = make()
+    rig.give(450)
+    await rig.forwarder.put_away()
+    assert on_disk(rig) == rig.given["rec/0"]
+    assert rig.line.appends == []
+
+
 class Slow(Spool):
     """A spool on a disk that takes its time."""
 

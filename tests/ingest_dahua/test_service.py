@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 from twin_process import PASSWORD, USER, Twin
 
 from builders import FakeClock
@@ -27,6 +29,7 @@ from gantry.streams.client import Client
 from gantry.streams.leases import Lease
 from gantry.streams.scripts import Scripts, text
 from gantry.topology import Topology, recorder_duty
+from ingest_dahua import forwarder
 from ingest_dahua.camera import Camera
 from ingest_dahua.forwarder import Forwarder
 from ingest_dahua.patience import Patience
@@ -42,10 +45,16 @@ class Line(Scripts):
     """The way to the server, which can be cut."""
 
     away = False
+    hangs: asyncio.Event | None = None  # appends wait for it
+    broken = False
 
     async def once(self, name: str, keys: Any, arguments: Any) -> Any:
+        if self.hangs and name == "append":
+            await self.hangs.wait()
         if self.away:
             raise Unavailable("cut")
+        if self.broken and name == "lease":
+            raise KeyError("a bug")
         return await super().once(name, keys, arguments)
 
 
@@ -55,16 +64,17 @@ class Running:
 
     health: Health
     line: Line
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    service: Service
+    task: asyncio.Task[None]
+    stop: asyncio.Event
 
 
 @pytest.fixture
 def run(client: Client, tmp_path: Path) -> Callable[..., Any]:
     @asynccontextmanager
     async def start(twin: Twin, name: str = "a", *, password: str = PASSWORD) -> AsyncIterator[Running]:
-        clock = SystemClock()
-        running = Running(Health(clock), Line(client))
-        calls = running.line
+        clock, calls, stop = SystemClock(), Line(client), asyncio.Event()
+        health = Health(clock)
         service = Service(
             "rec",
             Camera(twin.url, USER, password, heartbeat_s=1),
@@ -73,16 +83,16 @@ def run(client: Client, tmp_path: Path) -> Callable[..., Any]:
             new_forwarder=lambda inbox, spool, beat: Forwarder(
                 "rec", inbox, spool, calls=calls, keys=KEYS, quota=10**6, clock=clock, beat=beat, retry_s=0.05
             ),
-            health=running.health,
+            health=health,
             clock=clock,
             chance=random.Random(1),
             patience=QUICK,
         )
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(service.run(running.stop))
-            yield running
-            running.stop.set()
-            await task
+            task = group.create_task(service.run(stop))
+            yield Running(health, calls, service, task, stop)
+            stop.set()
+            await asyncio.wait({task})
 
     return start
 
@@ -263,6 +273,77 @@ async def test_a_second_process_with_the_same_spool_stands_by_until_the_first_is
                 return len(recorder.state()["connections"]) == 2
 
             await until(taken, "the second attached")
+
+
+def cancel(running: Running) -> None:
+    running.task.cancel()
+
+
+def break_the_duty(running: Running) -> None:
+    running.line.broken = True
+
+
+@pytest.mark.parametrize("end", [cancel, break_the_duty])
+async def test_ended_before_its_time_it_spools_what_was_read(
+    run: Callable[..., Any], twin: Callable[..., Twin], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: Any
+) -> None:
+    monkeypatch.setattr(forwarder, "PATIENCE_S", 60.0)  # so that the first batch is in hand, and the rest in the inbox
+    recorder = twin("--generate", "--rate", "1000", "--events", "800", "--timed-only")
+    with contextlib.suppress(ExceptionGroup):
+        async with run(recorder) as running:
+            running.line.hangs = hangs = asyncio.Event()
+
+            async def read() -> bool:
+                return recorder.state()["generated"] == 800 and len(running.service._inbox) >= 500
+
+            await until(read, "all read, most of it waiting")
+            end(running)
+            await attached_to(recorder, 0)
+            running.line.away = True
+            hangs.set()
+            await asyncio.wait({running.task})
+    spool = Spool(tmp_path / "a", "rec", max_bytes=1)
+    waiting = spool.oldest(1000, 1 << 30)
+    spool.close()
+    sent = listed(recorder)
+    assert len(waiting) >= 700
+    assert [told(entry) for entry in waiting] == sent[: len(waiting)]
+
+
+def stood_by(lines: list[Any]) -> list[tuple[str, str]]:
+    return [(line["recorder"], line["holder"]) for line in lines if line["event"] == "stood_by"]
+
+
+async def test_a_standby_says_once_whom_it_stands_by_for(client: Client) -> None:
+    clock, line = FakeClock(), Line(client)
+    holders = [Lease(line, KEYS, recorder_duty("rec"), name, clock) for name in ("one", "two")]
+    standby = a_service(line, clock)
+    with capture_logs() as lines:
+        for holder in holders:
+            await holder.hold()
+            for _ in range(3):
+                await standby._renew()
+            assert stood_by(lines)[-1:] == [("rec", holder.holder)]
+            await holder.leave()
+        assert stood_by(lines) == [("rec", "one"), ("rec", "two")]
+        await standby._renew()
+    assert len(stood_by(lines)) == 2, "it has the duty itself now"
+
+
+async def test_a_second_process_with_the_same_spool_says_why_it_waits(
+    run: Callable[..., Any], twin: Callable[..., Twin]
+) -> None:
+    recorder = twin("--heartbeat", "0.2")
+    with capture_logs() as lines:
+        async with run(recorder):
+            await attached_to(recorder)
+            async with run(recorder):
+
+                async def said() -> bool:
+                    return bool(stood_by(lines))
+
+                await until(said, "stood_by")
+    assert stood_by(lines)[0] == ("rec", "another process of this host, which has the spool")
 
 
 async def test_a_refused_login_is_not_hammered(run: Callable[..., Any], twin: Callable[..., Twin]) -> None:

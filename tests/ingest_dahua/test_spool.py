@@ -120,16 +120,17 @@ def test_the_figures_agree_with_the_table_whoever_writes(spool: Open, monkeypatc
     first = spool(max_bytes=20 * (_ROW_BYTES + 50))
     referee = Referee(first)
     monkeypatch.setattr(first, "_lock", referee)
-    ended = threading.Event()
+    ended, turns = threading.Event(), threading.Semaphore(9)  # the filling is at most nine turns ahead
 
     def fill() -> list[RawEntry]:
-        batches = [
-            [entry(3 * number + each, body=b"x" * (number % 90)) for each in range(3)] for number in range(1, 251)
-        ]
+        lost: list[RawEntry] = []
         try:
-            return [lost for batch in batches for lost in first.append(batch)]
+            for number in range(3, 753, 3):
+                assert turns.acquire(timeout=20)
+                lost += first.append([entry(number + each, body=b"x" * (number % 90)) for each in range(3)])
         finally:
             ended.set()
+        return lost
 
     def empty() -> int:
         deleted = 0
@@ -137,6 +138,7 @@ def test_the_figures_agree_with_the_table_whoever_writes(spool: Open, monkeypatc
             entries = first.oldest(4, 1 << 20)
             first.delete(entries)
             deleted += len(entries)
+            turns.release()
         return deleted
 
     with ThreadPoolExecutor(2) as threads:
