@@ -95,7 +95,7 @@ async def run_workers(workers: Sequence[Worker], stop: asyncio.Event, *, grace_s
     """Run loops together until `stop`; those that have not finished `grace_s` later are cancelled.
 
     What a cancelled loop had in hand stays pending or leased in Redis, and somebody takes it up again.
-    A loop that ends early is a bug, and so is one that raises: it stops the others, which then have their grace.
+    A loop that ends early is a bug, and so is one that raises: it stops the others, at once.
     """
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_stopping_all(worker, stop)) for worker in workers]

@@ -19,6 +19,7 @@ from twins.agent.handle import AgentHandle, started
 
 KEYS = {"evd": "e&k+1/§", "crowd": "crowd-key"}
 DELIVERED, TRANSIENT, REFUSED = Outcome.DELIVERED, Outcome.TRANSIENT, Outcome.REFUSED
+DEFERRED = Outcome.DEFERRED
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +40,12 @@ def a_platform(base: str, **options: float) -> contextlib.AbstractAsyncContextMa
 
 
 STATUS_ALONE = {  # nothing arrived, and the status is all that the reason says
-    400: "broker_400 html_400",
+    400: "html_400",
     403: "html_403",
     404: "wrong_path",
     405: "html_405",
     408: "408",
     415: "unsupported_charset",
-    422: "broker_422",
     429: "429 429_retry_after broker_429",
     500: "broker_500 broker_html old_syntax_error old_too_large type_error security_missing token_error "
     "authentication_error db_error type_not_found html_500",
@@ -77,8 +77,10 @@ ROWS: dict[str, tuple[int | Failure, int, Outcome, str]] = {
     "params_missing": (400, 0, TRANSIENT, "MANDATORY_PARAMS_NOT_FOUND"),
     "unsupported_type": (400, 0, TRANSIENT, "UNSUPPORTED_TYPE"),
     "group_not_found": (404, 0, TRANSIENT, "DEVICE_GROUP_NOT_FOUND"),
-    "device_not_found": (404, 0, TRANSIENT, "DEVICE_NOT_FOUND"),
-    "broker_404": (404, 0, TRANSIENT, "DEVICE_NOT_FOUND"),
+    "device_not_found": (404, 0, DEFERRED, "DEVICE_NOT_FOUND"),
+    "broker_404": (404, 0, DEFERRED, "DEVICE_NOT_FOUND"),
+    "broker_400": (400, 0, DEFERRED, "ENTITY_GENERIC_ERROR"),
+    "broker_422": (422, 0, DEFERRED, "ENTITY_GENERIC_ERROR"),
     "broker_auth": (500, 0, TRANSIENT, "ACCESS_FORBIDDEN"),
     "broker_down": (500, 0, TRANSIENT, "RequestError"),
     "broker_reset": (500, 0, TRANSIENT, "RequestError"),
