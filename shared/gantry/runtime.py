@@ -44,7 +44,7 @@ def main(
 
 async def _until_signalled(config: S, serve: Callable[[S, asyncio.Event], Coroutine[Any, Any, None]]) -> int:
     stop = stop_on_signals()
-    log.info("started", configuration=config.digest())
+    log.info("started", configuration=config.digest(), metrics_port=config.metrics_port)
     try:
         await serve(config, stop)
     except SettingsError as error:  # a file in CONFIG_DIR, read by the composition root before its loops begin

@@ -36,10 +36,8 @@ class Desk:
             self.ring()
 
     def offer(self, lanes: Sequence[str]) -> None:
-        """These lanes have just become due."""
-        self.hints = tuple(dict.fromkeys((*self.hints, *lanes)))[
-            :CANDIDATES
-        ]  # those that the server named have waited longer
+        """These lanes have just become due; those that the server named have waited longer."""
+        self.hints = tuple(dict.fromkeys((*self.hints, *lanes)))[:CANDIDATES]
         self.ring()
 
     def ring(self) -> None:

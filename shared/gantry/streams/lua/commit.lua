@@ -1,4 +1,4 @@
--- commit: finish a batch of raw entries under the processor's lease. XACK = 1 makes this call the one finisher of an entry.
+-- commit: the decisions about a batch come true, once: only the call whose XACK answers 1 for an entry acts on it. Needs the lease.
 -- KEYS 1 raw  2 events  3 dead  4 ledger  5 inside  6 lease of the processor  7 dedup  8 dedup-of  9.. lane-state per target
 -- ARGV 1 group  2 lease token  3 dedup window µs  4 forget after µs  5 ladder percent (0 off)
 --      6 most fingerprints kept  7 targets, then their names
