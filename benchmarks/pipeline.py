@@ -124,6 +124,26 @@ async def latency(folder: Path) -> None:
         figure("latency.max", max(ages), "ms", beside)
 
 
+async def counters(folder: Path) -> None:
+    """Two counters' first contact: a day of minutes each, in one push each, all the way to their receipts."""
+    minutes = 2 * 24 * 60
+    async with rig(folder, maxmemory="1gb") as whole:
+        await whole.agent()
+        for name in ("publisher", "processor", "ingest-axis"):
+            whole.service(name)
+        await whole.ready("publisher", "processor", "ingest-axis")
+        whole.counter("--counters", "2", "--history-hours", "24", "--pushes", "1", "--interval", "0.2")
+        await whole.reaches("received", 1)
+        began = time.perf_counter()
+        await whole.reaches("received", minutes)
+        received = time.perf_counter() - began
+        await whole.drained(within_s=120)
+        beside = "a day of minutes from two counters, TLS, one push each"
+        figure("counters.received", minutes / received, "minutes/s", beside)
+        figure("counters.measures", minutes / (time.perf_counter() - began), "measures/s", f"{beside}, to the receipt")
+        figure("counters.rss.ingest-axis", rss_mb(whole.children["ingest-axis"].pid), "MB", "at the end of the run")
+
+
 async def ages_ms(whole: Rig) -> list[float]:
     ages = []
     for _, receipt in await whole.client.xrange("gantry:{main}:receipts"):
@@ -143,7 +163,7 @@ async def main() -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}"
     figure("machine.cores", os.cpu_count() or 0, "cores", machine)
     with tempfile.TemporaryDirectory(prefix="gantry-", dir="/tmp") as top:
-        folders = [Path(top) / name for name in ("raw", "one", "many", "slow")]
+        folders = [Path(top) / name for name in ("raw", "one", "many", "slow", "counters")]
         for folder in folders:
             folder.mkdir()
         async with rig(folders[0]) as whole:
@@ -153,6 +173,7 @@ async def main() -> None:
         await throughput(folders[1], "singles", 1)
         await throughput(folders[2], "batched", 30)
         await latency(folders[3])
+        await counters(folders[4])
 
 
 if __name__ == "__main__":
