@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from gantry import certificates
-from gantry.embedded import Embedded
+from gantry.embedded import Embedded, valkey_binary
 from gantry.errors import Unavailable
 from gantry.ledger import Ledger
 from gantry.streams.books import Audit, Books
@@ -207,7 +207,8 @@ class Rig:
 
 @asynccontextmanager
 async def rig(folder: Path, *, maxmemory: str = "256mb", **settings: str) -> AsyncIterator[Rig]:
-    server = Embedded(folder / "redis", maxmemory=maxmemory)
+    binary = Path(os.environ.get("RIG_SERVER") or valkey_binary())  # e.g. a redis-server of another version
+    server = Embedded(folder / "redis", binary=binary, maxmemory=maxmemory)
     server.start()
     made = Rig(folder, server, settings)
     try:
