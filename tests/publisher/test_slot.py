@@ -9,10 +9,11 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
+from prometheus_client import REGISTRY
 
 from builders import Stage, some_limits
 from gantry.clock import SystemClock
-from gantry.streams.lanes import Lanes
+from gantry.streams.lanes import Lanes, Turn
 from publisher.classify import Answer
 from publisher.desk import Desk
 from publisher.platform import Post
@@ -124,3 +125,20 @@ async def test_a_flood_in_some_lanes_does_not_put_off_another(shop):
     await until(all_done, "everything to be posted")
     assert shop.platform.posts.index("calm") < 60
     assert shop.platform.most == 1
+
+
+def test_a_reply_that_was_overtaken_does_not_turn_the_breaker_back():
+    desk = Desk("evd", SystemClock())
+    for state, at_us in (("closed", 1), ("open", 3), ("closed", 2), ("half", 4)):
+        desk.learn(a_turn(state, at_us))
+    shown = {state: REGISTRY.get_sample_value(BREAKER, {"target": "evd", "state": state}) for state in STATES}
+    assert shown == {"closed": 0, "open": 0, "half": 1}
+    desk.learn(a_turn("closed", 3))
+    assert REGISTRY.get_sample_value(BREAKER, {"target": "evd", "state": "half"}) == 1
+
+
+BREAKER, STATES = "gantry_publisher_breaker_state", ("closed", "open", "half")
+
+
+def a_turn(breaker: str, at_us: int) -> Turn:
+    return Turn(settled="", grants=(), hints=(), wait_s=None, breaker=breaker, breaker_reason="http_503", at_us=at_us)

@@ -12,6 +12,8 @@ from publisher import telemetry
 
 IDLE_S = 1.0  # the longest an idle target goes without looking: an operator or another host may have made work
 
+OVERTAKEN_US = 60_000_000  # a reply older than the newest by less was overtaken on its way; by more, the clock stepped
+
 
 @dataclass
 class Desk:
@@ -24,16 +26,22 @@ class Desk:
     lookout: asyncio.Lock = field(default_factory=asyncio.Lock)  # of all idle slots only one asks the server
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
     _looks_at: float = 0.0  # when the lookout means to ask next, monotonic
-    _breaker: str = ""  # as the last turn told it
+    _breaker: str = ""  # as the newest turn told it
+    _at_us: int = 0  # when that ran
 
     def learn(self, turn: Turn) -> None:
         """Take over what a turn said."""
         self.hints = turn.hints
+        if not turn.at_us < self._at_us < turn.at_us + OVERTAKEN_US:
+            self._at_us = turn.at_us
+            self._note_breaker(turn)
+        if not turn.grants and turn.wait_s is not None and self.clock.monotonic() + turn.wait_s < self._looks_at:
+            self.ring()
+
+    def _note_breaker(self, turn: Turn) -> None:
         if turn.breaker != self._breaker:
             telemetry.breaker_seen(self.target, turn.breaker, self._breaker, turn.breaker_reason)
             self._breaker = turn.breaker
-        if not turn.grants and turn.wait_s is not None and self.clock.monotonic() + turn.wait_s < self._looks_at:
-            self.ring()
 
     def offer(self, lanes: Sequence[str]) -> None:
         """These lanes have just become due; those that the server named have waited longer."""

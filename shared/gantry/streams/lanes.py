@@ -81,6 +81,7 @@ class Turn:
     wait_s: float | None  # nothing will be due before; None: nothing is due at all
     breaker: str  # closed, open, half
     breaker_reason: str  # of the last opening
+    at_us: int  # the server's time: replies of turns that ran side by side may come in another order
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ def _settlement(settle: Settlement | None) -> list[Argument]:
 
 
 def _turn(token: str, reply: list[Any]) -> Turn:
-    settled, grants, hints, wait_ms, breaker, reason = reply
+    settled, grants, hints, wait_ms, breaker, reason, at_us = reply
     return Turn(
         settled=text(settled),
         grants=tuple(
@@ -199,6 +200,7 @@ def _turn(token: str, reply: list[Any]) -> Turn:
         wait_s=None if wait_ms < 0 else wait_ms / 1000,
         breaker=text(breaker),
         breaker_reason=text(reason),
+        at_us=int(at_us),
     )
 
 

@@ -6,7 +6,7 @@
 --      10 open after  11 cooldown ms  12 longest legal delay ms  13 hints wanted
 --      14 token to settle (or '')  15 delivered|transient|deferred|refused  16 measures posted  17 delay ms  18 reason
 --      19.. names of the lanes, as in KEYS; last: test clock
--- Returns {settled|again|stale|'', grants {lane, attempts, item...}, hints {lane...}, ms to the next due lane (-1: none), breaker's state, its reason}
+-- Returns {settled|again|stale|'', grants {lane, attempts, item...}, hints {lane...}, ms to the next due lane (-1: none), breaker's state, its reason, server's µs}
 --@include clock
 local events, due, state, breaker, ledger, dead, receipts, inside = unpack(KEYS)
 local FIRST = 18                                                           -- candidate c: name ARGV[FIRST+c], list KEYS[7+2c], limit KEYS[8+2c]
@@ -20,4 +20,4 @@ redis.call('ZREM', due, '')                                                -- ne
 local settled = settle()
 local grants = grant()
 local hints, wait = upcoming()
-return {settled, grants, hints, wait, circuit.state, circuit.reason}
+return {settled, grants, hints, wait, circuit.state, circuit.reason, digits(us)}
