@@ -11,7 +11,6 @@ from gantry.streams.lanes import CANDIDATES, Turn
 from publisher import telemetry
 
 IDLE_S = 1.0  # the longest an idle target goes without looking: an operator or another host may have made work
-
 OVERTAKEN_US = 60_000_000  # a reply older than the newest by less was overtaken on its way; by more, the clock stepped
 
 
