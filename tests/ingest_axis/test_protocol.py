@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from gantry import web
 from ingest_axis.protocol import CarefulProtocol
+from wait import until
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
 
@@ -37,16 +39,18 @@ async def port(unused_tcp_port: int) -> AsyncIterator[int]:
     async with asyncio.TaskGroup() as group:
         serving = web.serve(echo, host="127.0.0.1", port=unused_tcp_port, stop=stop, http=Hasty, timeout_keep_alive=30)
         group.create_task(serving)
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
-            except OSError:
-                await asyncio.sleep(0.01)
-            else:
-                writer.transport.abort()
-                break
+        await until(partial(answers, unused_tcp_port), "the server to listen")
         yield unused_tcp_port
         stop.set()
+
+
+async def answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.transport.abort()
+    return True
 
 
 async def exchange(port: int, *pieces: bytes, gap_s: float = 0.0, within_s: float = 5.0) -> bytes:
