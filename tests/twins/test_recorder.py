@@ -27,7 +27,7 @@ def start() -> Iterator[Start]:
 
     def one(*arguments: str) -> str:
         command = [sys.executable, "-m", "twins.recorder", *arguments]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         out = started[-1].stdout
         assert out
         return str(json.loads(out.readline())["listening"])
@@ -35,8 +35,8 @@ def start() -> Iterator[Start]:
     yield one
     for process in started:
         process.terminate()
-        assert process.wait(10) == 0
-        process.communicate()
+        _, complaints = process.communicate(timeout=10)
+        assert (process.returncode, complaints) == (0, "")
 
 
 @pytest.fixture

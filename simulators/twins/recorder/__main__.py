@@ -66,8 +66,9 @@ async def run(asked: argparse.Namespace) -> None:
     sys.stdout.flush()
     generating, stopping = asyncio.create_task(twin.recorder.generate()), asyncio.create_task(stop.wait())
     await asyncio.wait({generating, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    twin.recorder.drop()
     server.close()
+    twin.recorder.drop()
+    await twin.leave()
     if generating.done():
         generating.result()  # it never ends but by a bug, and a bug should be seen
     generating.cancel()

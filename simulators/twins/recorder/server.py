@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from twins.recorder.digest import Door, Login
@@ -58,9 +58,11 @@ class Server:
     door: Door
     player: Player | None = None
     heartbeat_s: float = 0.0
+    clients: dict[asyncio.StreamWriter, asyncio.Event] = field(default_factory=dict)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client connection, to its end."""
+        self.clients[writer] = gone = asyncio.Event()
         try:
             while (request := await _read(reader)) and await self._answer(request, reader, writer):
                 pass
@@ -70,6 +72,14 @@ class Server:
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
+            del self.clients[writer]
+            gone.set()
+
+    async def leave(self) -> None:
+        """Cut every connection and wait for its end: a connection that is cancelled instead ends in a traceback."""
+        for writer, gone in list(self.clients.items()):
+            writer.transport.abort()
+            await gone.wait()
 
     async def _answer(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection may serve another request."""
