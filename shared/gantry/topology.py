@@ -86,15 +86,32 @@ class Topology:
         return self._key(f"due:{target}")
 
     def lane_state(self, target: str) -> str:
-        """Hash: `<lane>:<field>` with seq, token, taken, done, attempts, batch, reason."""
+        """Hash: `<lane>:<field>` with seq, token, taken, done, attempts, batch, reason, newest, resend."""
         return self._key(f"lane-state:{target}")
+
+    def holds(self, target: str) -> str:
+        """Hash: lane → "<operator|platform>\\n<since, ms>\\n<owner>\\n<reason>" of a lane that is held."""
+        return self._key(f"holds:{target}")
+
+    @property
+    def paused(self) -> str:
+        """Hash: target → "<until, ms; 0: until resumed>\\n<since, ms>\\n<owner>\\n<reason>"."""
+        return self._key("paused")
 
     def limit(self, target: str, lane: str) -> str:
         """String: GCRA's theoretical arrival time of a lane, µs."""
         return self._key(f"limit:{target}:{lane}")
 
+    def ceiling(self, target: str) -> str:
+        """String: GCRA's theoretical arrival time of a whole target, µs."""
+        return self._key(f"ceiling:{target}")
+
+    def flow(self, target: str) -> str:
+        """Hash: lane → "<window's start, ms> <measures of the window before> <measures of this one>" that came in."""
+        return self._key(f"flow:{target}")
+
     def breaker(self, target: str) -> str:
-        """Hash: state, until, probe, failures, streak, trips, last, reason."""
+        """Hash: state, until, probe, failures, streak, trips, last, first, mixed, reason, since."""
         return self._key(f"breaker:{target}")
 
     def producer(self, spool: str) -> str:
