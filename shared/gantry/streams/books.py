@@ -73,14 +73,17 @@ class Books:
     async def audit(self) -> Audit:
         """Recount everything at one instant: about 1 ms of the server per 1,000 lanes. Raises Unavailable."""
         k = self._keys
-        heads = [k.raw, k.events, k.dead, k.ledger, k.inside, *map(k.due, topology.TARGETS)]
-        arguments = [topology.PROCESSOR_GROUP, topology.PUBLISHER_GROUP, len(topology.TARGETS)]
-        seen: dict[str, None] = {}
+        heads = [k.raw, k.events, k.dead, k.ledger, k.inside]
+        for kind in (k.due, k.holds, k.lane_state):
+            heads += map(kind, topology.TARGETS)
+        groups = [topology.PROCESSOR_GROUP, topology.PUBLISHER_GROUP, len(topology.TARGETS)]
+        seen: dict[tuple[int, str], str] = {}
         for attempt in itertools.count(1):  # until no lane comes or goes between naming them and counting them
-            for target in topology.TARGETS:
-                names = await self._client.zrange(k.due(target), 0, -1)
-                seen.update(dict.fromkeys(k.lane(target, text(name)) for name in names))
-            values = _numbers(await self._calls.once("audit", [*heads, *seen], arguments))
+            for number, target in enumerate(topology.TARGETS, start=1):
+                names = map(text, await self._client.zrange(k.due(target), 0, -1))
+                seen.update({(number, name): k.lane(target, name) for name in names})
+            words = itertools.chain.from_iterable(seen)
+            values = _numbers(await self._calls.once("audit", [*heads, *seen.values()], [*groups, *words]))
             if values["due"] == values["lanes"] or attempt == RECOUNTS:
                 break
         return _audit(values)
