@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gantry.errors import Malformed
-from gantry.event import SCHEMA, RawEntry
+from gantry.event import SCHEMA, LetterClass, RawEntry
 
 READABLE = (SCHEMA,)  # and the one before, once there is one
 
@@ -17,6 +18,53 @@ class Unreadable:
 
     raw: RawEntry
     reason: str
+
+
+UNREADABLE = "unreadable"  # the processor's reason for a letter made of an Unreadable
+_ONLY_LENGTH = re.compile(rb"(?:^|;)length=[0-9]+$")  # what a redactor writes where it could keep nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """An entry of `dead`, as far as it can be read; texts that are not there are empty."""
+
+    entry_id: str
+    kind: str  # of event.LetterClass
+    event_id: str
+    src: str
+    dev: str
+    target: str  # target, lane and seq: of a measure
+    lane: str
+    seq: str
+    t_dev: str
+    t_rx: int  # µs since the epoch; 0 when it is not there
+    attempts: int
+    reason: str
+    answer: str  # what the platform said, redacted
+    body: bytes
+
+    @property
+    def of_measure(self) -> bool:
+        """Whether it stands in the ledger's second line."""
+        return self.kind == LetterClass.OUT
+
+    @property
+    def died_ms(self) -> int:
+        """When it became a letter, ms since the epoch by the server's clock."""
+        return int(self.entry_id.partition("-")[0])
+
+    @property
+    def final(self) -> str:
+        """Why it can never be tried again; empty if it can.
+
+        An event's redacted content gives the same measure as the whole would, if it was kept. Where it was not, the
+        processor would find an event without data, and might count what never was.
+        """
+        if self.of_measure:
+            return ""
+        if _ONLY_LENGTH.search(self.body):
+            return "of its content only the length was kept"
+        return "its entry was not readable" if self.reason == UNREADABLE else ""
 
 
 def raw_arguments(entry: RawEntry) -> tuple[str | int | bytes, ...]:
@@ -80,6 +128,33 @@ def _salvaged(fields: Mapping[str, bytes]) -> RawEntry:
         t_rx=int(found("t_rx")) if found("t_rx").isdecimal() else 0,
         enc=found("enc"),
         body=fields.get("body", b""),
+    )
+
+
+def letter(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Letter:
+    """Read one entry of `dead`: a person wants to see it whatever it looks like, so nothing is refused."""
+
+    def found(name: str) -> str:
+        return fields.get(name.encode(), b"").decode("utf-8", "replace")
+
+    def number(name: str) -> int:
+        return int(found(name)) if re.fullmatch("[0-9]{1,18}", found(name)) else 0
+
+    return Letter(
+        entry_id=entry_id.decode(),
+        kind=found("class"),
+        event_id=found("id"),
+        src=found("src"),
+        dev=found("dev"),
+        target=found("target"),
+        lane=found("lane"),
+        seq=found("seq"),
+        t_dev=found("t_dev"),
+        t_rx=number("t_rx"),
+        attempts=number("attempts"),
+        reason=found("reason"),
+        answer=found("answer"),
+        body=fields.get(b"body", b""),
     )
 
 
