@@ -40,18 +40,18 @@ def a_platform(base: str, **options: float) -> contextlib.AbstractAsyncContextMa
 
 
 STATUS_ALONE = {  # nothing arrived, and the status is all that the reason says
-    400: "html_400",
+    400: "html_400 unknown_400",
     403: "html_403",
     404: "wrong_path",
     405: "html_405",
     408: "408",
     415: "unsupported_charset",
-    429: "429 429_retry_after broker_429",
-    500: "broker_500 broker_html old_syntax_error old_too_large type_error security_missing token_error "
+    429: "429 429_retry_after 429_retry_after_date broker_429",
+    500: "broker_500 broker_html unknown_error old_syntax_error old_too_large type_error security_missing token_error "
     "authentication_error db_error type_not_found html_500",
-    502: "html_502",
-    503: "broker_503 html_503 503_retry_after",
-    504: "html_504",
+    502: "html_502 broker_502",
+    503: "broker_503 html_503 503_retry_after 503_retry_after_date",
+    504: "html_504 broker_504",
 }
 
 # name → (status, or how it failed; measures that reached the broker; outcome; reason)
@@ -89,6 +89,7 @@ ROWS: dict[str, tuple[int | Failure, int, Outcome, str]] = {
     "reset_after_apply": (Failure.RESET, 1, TRANSIENT, "reset"),
     "close": (Failure.RESET, 0, TRANSIENT, "reset"),
     "close_after_apply": (Failure.RESET, 1, TRANSIENT, "reset"),
+    "reset_half": (Failure.RESET, 1, TRANSIENT, "reset"),
     "close_half": (Failure.RESET, 1, TRANSIENT, "reset"),
     "hang": (Failure.TIMEOUT, 1, TRANSIENT, "timeout"),
     "hang_not_applied": (Failure.TIMEOUT, 0, TRANSIENT, "timeout"),

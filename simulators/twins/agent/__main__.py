@@ -1,6 +1,7 @@
 """The agent's twin as a process: `twin-agent --port 0 --key evd=KEY --key crowd=KEY`.
 
-Prints one line when it listens: {"listening": "http://127.0.0.1:PORT"}. Stops on SIGTERM: what is in hand is answered.
+Prints one line when it listens: {"listening": "http://127.0.0.1:PORT"}, with "control" and "north" where these have
+ports of their own. Stops on SIGTERM: what is in hand is answered.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 import orjson
 
 from gantry import runtime
+from twins.agent.door import Door
 from twins.agent.server import Connection
 from twins.agent.twin import Options, Twin
 
@@ -29,8 +31,12 @@ def main() -> None:
         old=given.old_agent,
         idle_s=given.idle_s,
         record=given.record,
+        north=given.north_port is not None,
+        north_token=given.north_token,
+        scope=(given.service, given.servicepath),
+        groups=not given.no_groups,
     )
-    asyncio.run(_serve(Twin(options), given.host, given.port))
+    asyncio.run(_serve(Twin(options), given))
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -44,6 +50,12 @@ def _arguments() -> argparse.ArgumentParser:
     add("--old-agent", action="store_true", help="before 3.5.0: no X-Processing-Time, 100 kB, bad bodies as 500")
     add("--idle-s", type=float, default=6.0, help="when an idle connection is closed (default 6)")
     add("--record", type=Path, help="append every measure to this file, one JSON object a line")
+    add("--control-port", type=int, help="the pages under /twin/ on a port that no outage shuts, too; 0: any free one")
+    add("--north-port", type=int, help="groups, devices and entities, as at 4041 of a real one; 0: any free one")
+    add("--north-token", default="", help="the X-Auth-Token that the north asks for (default: none)")
+    add("--service", default="gantry", help="Fiware-Service of the keys' groups (default gantry)")
+    add("--servicepath", default="/gantry", help="Fiware-ServicePath of the keys' groups (default /gantry)")
+    add("--no-groups", action="store_true", help="with --north-port: no group exists until it is made there")
     return parser
 
 
@@ -54,25 +66,32 @@ def _pair(text: str) -> tuple[str, str]:
     return target, key
 
 
-async def _serve(twin: Twin, host: str, port: int) -> None:
-    stop, connections = runtime.stop_on_signals(), set[Connection]()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(twin, connections), host, port, backlog=1024)
-    listening = server.sockets[0].getsockname()[1]
-    sys.stdout.write(orjson.dumps({"listening": f"http://{host}:{listening}"}).decode() + "\n")
+async def _serve(twin: Twin, given: argparse.Namespace) -> None:
+    stop, loop = runtime.stop_on_signals(), asyncio.get_running_loop()
+    doors = {"listening": Door(twin, given.host, given.port)}
+    if given.control_port is not None:
+        doors["control"] = Door(twin, given.host, given.control_port)
+    if twin.north:
+        doors["north"] = Door(twin, given.host, given.north_port, twin.north)
+    twin.outage.gate, twin.outage.reachable = doors["listening"], len(doors) > 1
+    for door in doors.values():
+        await door.open()
+    sys.stdout.write(orjson.dumps({name: door.base for name, door in doors.items()}).decode() + "\n")
     sys.stdout.flush()
     await stop.wait()
-    server.close()
-    for connection in list(connections):
-        connection.close()
+    for door in doors.values():
+        door.stop_listening()
+        for connection in list(door.connections):
+            connection.close()
+    connections = [door.connections for door in doors.values()]
     await _gone(connections, loop.time() + GRACE_S)
-    for connection in list(connections):
+    for connection in [each for some in connections for each in some]:
         connection.abort()
     twin.record.close()
 
 
-async def _gone(connections: set[Connection], deadline: float) -> None:
-    while connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - once, at the end of the process
+async def _gone(connections: list[set[Connection]], deadline: float) -> None:
+    while any(connections) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - once, at the end of the process
         await asyncio.sleep(0.02)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 from gantry.errors import Malformed
-from twins.agent.answers import ANSWERS
+from twins.agent.answers import ANSWERS, CLASSES
 from twins.agent.grammar import Request
-from twins.agent.script import read
+from twins.agent.script import MAX_DELAY_MS, read
 from twins.agent.twin import Twin
 
 PREFIX = "/twin/"
@@ -35,16 +35,32 @@ def _answer(twin: Twin, request: Request) -> Any:  # noqa: PLR0911 - one page a 
         case "POST", "clear":
             twin.script.clear()
             return {}
+        case "POST", "outage":
+            twin.outage.begin(orjson.loads(request.body))
+            return {"mode": twin.outage.mode or None}
+        case "POST", "latency":
+            twin.latency_ms = _latency(orjson.loads(request.body))
+            return {"ms": twin.latency_ms}
         case "POST", "forget":
             twin.record.forget()
             return {}
         case "GET", "answers":
             return list(ANSWERS)
+        case "GET", "classes":
+            return {name: answers.split() for name, answers in CLASSES.items()}
         case "GET", "state":
-            return twin.record.state()
+            now = {"outage": twin.outage.mode or None, "latency_ms": twin.latency_ms, "rules": len(twin.script.rules)}
+            return {**twin.record.state(), **now}
         case "GET", "measures":
             return twin.record.since(_number(request, "from", 1), min(_number(request, "limit", 1000), MAX_MEASURES))
     return None
+
+
+def _latency(given: Any) -> int:
+    value = given.get("ms") if isinstance(given, dict) else None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_DELAY_MS:
+        raise Malformed(f"ms: a whole number up to {MAX_DELAY_MS}")
+    return value
 
 
 def _number(request: Request, name: str, default: int) -> int:

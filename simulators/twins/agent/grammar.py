@@ -10,7 +10,7 @@ import datetime as dt
 import re
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ import orjson
 MAX_BODY = 1 << 20
 MAX_BODY_OLD = 100 << 10  # before 3.5.0
 
+HEADERS = ("fiware-service", "fiware-servicepath", "x-auth-token")
 PATHS = ("/iot/json", "/iot/json/")
 GARBAGE = b'{"undefined":null}'
 LETTERS = b'{"0":null}'  # a text or a list, taken for an object: attributes "0", "1", ...
@@ -37,7 +38,7 @@ _ORION = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request; `too_large`: its body passed MAX_BODY and was thrown away."""
+    """One HTTP request; `too_large`: its body passed MAX_BODY and was thrown away. Of headers only HEADERS are kept."""
 
     method: str
     path: str
@@ -45,6 +46,7 @@ class Request:
     content_type: str | None
     body: bytes
     too_large: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,13 @@ STOP_S = 10.0
 
 
 class AgentHandle:
-    """What one may ask of a running twin. `url` is what IOTA_JSON_BASE takes."""
+    """What one may ask of a running twin. `url` is what IOTA_JSON_BASE takes, `north` what IOTA_NORTH_URL takes."""
 
-    def __init__(self, base: str, process: subprocess.Popen[bytes] | None = None) -> None:
-        self.base, self.url, self.process = base, f"{base}/iot/json", process
-        self._client = httpx.Client(base_url=base, trust_env=False, timeout=10)
+    def __init__(
+        self, base: str, process: subprocess.Popen[bytes] | None = None, *, control: str = "", north: str = ""
+    ) -> None:
+        self.base, self.url, self.north, self.process = base, f"{base}/iot/json", north, process
+        self._client = httpx.Client(base_url=control or base, trust_env=False, timeout=10)
 
     def __enter__(self) -> Self:
         return self
@@ -34,7 +36,7 @@ class AgentHandle:
         self._client.close()
 
     def script(self, answer: str, **more: Any) -> None:
-        """Answer so from now on; `more`: target, device, times, probability, match, ms."""
+        """Answer so; `more`: target, device, match, times, probability, seed, classes, ms, retry_after_s."""
         self._client.post("/twin/script", json={"answer": answer, **more}).raise_for_status()
 
     def clear(self) -> None:
@@ -43,6 +45,13 @@ class AgentHandle:
     def forget(self) -> None:
         self._client.post("/twin/forget").raise_for_status()
 
+    def outage(self, mode: str | None, seconds: float = 0) -> None:
+        """`mode`: "refuse" (connections), the name of an answer, or None: it is over."""
+        self._client.post("/twin/outage", json={"mode": mode, "seconds": seconds}).raise_for_status()
+
+    def latency(self, ms: int) -> None:
+        self._client.post("/twin/latency", json={"ms": ms}).raise_for_status()
+
     def answers(self) -> list[str]:
         return list(self._get("/twin/answers"))
 
@@ -50,7 +59,7 @@ class AgentHandle:
         return dict(self._get("/twin/state"))
 
     def measures(self, first: int = 1, limit: int = 10_000) -> list[dict[str, Any]]:
-        """Objects with n, t, target, device, request, applied, body; in the order of application."""
+        """Objects with n, t, target, device, request, applied, answer, receipt, body; in the order of application."""
         return list(self._get(f"/twin/measures?from={first}&limit={limit}"))
 
     def _get(self, path: str) -> Any:
@@ -61,12 +70,14 @@ class AgentHandle:
 def started(keys: Mapping[str, str], *options: str) -> Iterator[AgentHandle]:
     """Start a twin on a free port of loopback; `keys`: target → API key. Stops it at the end."""
     named = [word for target, key in keys.items() for word in ("--key", f"{target}={key}")]
-    command = [sys.executable, "-m", "twins.agent", "--port", "0", *named, *options]
+    command = [sys.executable, "-m", "twins.agent", "--port", "0", "--control-port", "0", *named, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own module
         try:
             assert process.stdout is not None  # noqa: S101 - tells mypy what PIPE gives
-            base = str(orjson.loads(process.stdout.readline())["listening"])
-            with AgentHandle(base, process) as handle:
+            ports = orjson.loads(process.stdout.readline())
+            with AgentHandle(
+                ports["listening"], process, control=ports["control"], north=ports.get("north", "")
+            ) as handle:
                 yield handle
         finally:
             process.terminate()

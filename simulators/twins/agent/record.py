@@ -13,7 +13,7 @@ REMEMBERED = 200_000
 MAX_DEVICES = 50_000
 UNTRACKED = "(more)"  # one name for all devices beyond MAX_DEVICES
 
-Line = tuple[int, int, str | None, str | None, int, bool, bytes]
+Line = tuple[int, int, str | None, str | None, int, bool, str, bool, bytes]
 
 
 class Record:
@@ -30,7 +30,7 @@ class Record:
         """Begin again from nothing; numbers go on, and so does what is in flight."""
         self._lines.clear()
         self.requests = 0
-        self.applied = 0
+        self.applied = self.unsaid = 0
         self.answers: Counter[str] = Counter()
         self.most_in_flight: dict[str, int] = {}
         self.asked: Counter[str] = Counter()
@@ -60,11 +60,20 @@ class Record:
             self.in_flight.pop(name, None)
 
     def measure(
-        self, t: int, target: str | None, device: str | None, request: int, *, applied: bool, body: bytes
+        self,
+        t: int,
+        target: str | None,
+        device: str | None,
+        visit: tuple[int, str, bool],
+        *,
+        applied: bool,
+        body: bytes,
     ) -> None:
+        """`visit`: number of the request, its answer, and whether its client is told 200 `{}`."""
         self._total += 1
         self.applied += applied
-        line = (self._total, t, target, device, request, applied, body)
+        self.unsaid += applied and not visit[2]
+        line = (self._total, t, target, device, visit[0], applied, visit[1], visit[2], body)
         self._lines.append(line)
         if self._file:
             self._file.write(orjson.dumps(_shown(line)) + b"\n")
@@ -79,6 +88,7 @@ class Record:
         return {
             "requests": self.requests,
             "measures_applied": self.applied,
+            "applied_without_receipt": self.unsaid,
             "answers": dict(self.answers),
             "in_flight": sum(self.in_flight.values()),
             "devices_in_flight_max": self._most,
@@ -94,7 +104,7 @@ class Record:
 
 
 def _shown(line: Line) -> dict[str, Any]:
-    n, t, target, device, request, applied, body = line
+    n, t, target, device, request, applied, answer, receipt, body = line
     return {
         "n": n,
         "t": t,
@@ -102,5 +112,7 @@ def _shown(line: Line) -> dict[str, Any]:
         "device": device,
         "request": request,
         "applied": applied,
+        "answer": answer,
+        "receipt": receipt,
         "body": orjson.Fragment(body),
     }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import email.utils
+import math
 import socket
 import struct
+import time
 import zlib
 from collections import deque
 from http import HTTPStatus
@@ -13,8 +16,9 @@ from http import HTTPStatus
 import httptools
 
 from twins.agent import control
-from twins.agent.answers import JSON, Ending, content
-from twins.agent.grammar import MAX_BODY, Request
+from twins.agent.answers import JSON, Ending, Row, content
+from twins.agent.grammar import HEADERS, MAX_BODY, Request
+from twins.agent.north import North
 from twins.agent.twin import Twin, Visit, key_of
 
 MAX_HEAD = 16 << 10  # Node's
@@ -26,8 +30,10 @@ _GZIP_OR_ZLIB = 47
 class Connection(asyncio.Protocol):
     """One client. Requests are answered one after the other."""
 
-    def __init__(self, twin: Twin, connections: set[Connection]) -> None:
-        self._twin, self._connections = twin, connections
+    def __init__(self, twin: Twin, connections: set[Connection], north: North | None = None) -> None:
+        """`north`: what this port serves instead of measures."""
+        self._twin, self._connections, self._north = twin, connections, north
+        self._asking = False  # a page of the twin's own is being answered
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -77,11 +83,14 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close now if nothing is in hand, else after the answer."""
         self._closing = True
-        if self._visit is None and self._transport:
+        if self._visit is None and not self._asking and self._transport:
             self._transport.close()
 
     def abort(self) -> None:
-        if self._transport:
+        """Cut it; who asks for that hears the answer first."""
+        if self._asking:
+            self.close()
+        elif self._transport:
             self._transport.abort()
 
     # The parser's side
@@ -91,6 +100,7 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._content_type: str | None = None
         self._coding, self._expects = "", False
+        self._headers: dict[str, str] = {}
         self._receiving = True
 
     def on_url(self, url: bytes) -> None:
@@ -106,6 +116,8 @@ class Connection(asyncio.Protocol):
                 self._coding = value.decode("latin-1").strip().lower()
             case b"expect":
                 self._expects = value.lower() == b"100-continue"
+            case other if self._north and other.decode("latin-1") in HEADERS:
+                self._headers[other.decode("latin-1")] = value.decode("latin-1")
 
     def _bound(self, part: bytes) -> None:
         self._head += len(part)
@@ -142,7 +154,8 @@ class Connection(asyncio.Protocol):
             too_large = too_large or len(body) > MAX_BODY
         path, _, query = self._url.partition(b"?")
         method = self._parser.get_method().decode("latin-1")
-        return Request(method, path.decode("latin-1"), query, self._content_type, b"" if too_large else body, too_large)
+        body = b"" if too_large else body
+        return Request(method, path.decode("latin-1"), query, self._content_type, body, too_large, self._headers)
 
     # The answers
 
@@ -150,9 +163,8 @@ class Connection(asyncio.Protocol):
         while self._waiting and self._visit is None and self._transport:
             request, keep = self._waiting.popleft()
             self._closing = self._closing or not keep
-            if request.path.startswith(control.PREFIX):
-                status, body = control.answer(self._twin, request)
-                self._write(status, body, "application/json")
+            if self._north or request.path.startswith(control.PREFIX):
+                self._write(*self._page(request), JSON)
                 continue
             visit = self._visit = self._twin.arrive(request)
             started = self._loop.time()
@@ -162,6 +174,15 @@ class Connection(asyncio.Protocol):
                 self._finish(visit, started)
         if not self._waiting and self._transport and not self._transport.is_closing():
             self._transport.resume_reading()
+
+    def _page(self, request: Request) -> tuple[int, bytes]:
+        if self._north and not request.path.startswith(control.PREFIX):
+            return self._north.answer(request)
+        self._asking = True
+        try:
+            return control.answer(self._twin, request)
+        finally:
+            self._asking = False
 
     def _finish(self, visit: Visit, started: float) -> None:
         self._twin.apply(visit)
@@ -196,9 +217,16 @@ class Connection(asyncio.Protocol):
         headers = row.headers
         if row.content_type == JSON and row.status == HTTPStatus.OK and not row.error and not self._twin.options.old:
             headers = (*headers, ("X-Processing-Time", str(took_ms)))
+        if row.retry_after_s:
+            headers = (*headers, ("Retry-After", _retry_after(row)))
         ending = row.ending
-        self._write(row.status, body, row.content_type, headers, cut=1 if ending is Ending.HALF else 0)
-        if ending in (Ending.HALF, Ending.CLOSE_AFTER) and self._transport:
+        cut = 1 if ending in (Ending.HALF, Ending.HALF_RESET) else 0
+        self._write(row.status, body, row.content_type, headers, cut=cut)
+        if self._transport is None:
+            return
+        if ending is Ending.HALF_RESET:
+            self._reset(self._transport)
+        elif ending in (Ending.HALF, Ending.CLOSE_AFTER):
             self._transport.close()
 
     def _write(
@@ -234,6 +262,12 @@ class Connection(asyncio.Protocol):
             self._write(status, b"", "")
         else:
             self.abort()
+
+
+def _retry_after(row: Row) -> str:
+    """A date has whole seconds: it is rounded up, so that it is never earlier than it says."""
+    at = math.ceil(time.time()) + row.retry_after_s
+    return email.utils.formatdate(at, usegmt=True) if row.retry_at else str(row.retry_after_s)
 
 
 def _phrase(status: int) -> str:
