@@ -66,7 +66,7 @@ def _same(serial: str) -> str:
 
 def _read(path: Path, problems: list[str]) -> dict[str, str]:
     try:
-        text = _text(path)
+        text = text_of(path)
         return _lines(text) if path.name == ALLOWLIST else _pairs(text)
     except FileNotFoundError:
         return {}
@@ -76,7 +76,8 @@ def _read(path: Path, problems: list[str]) -> dict[str, str]:
         return {}
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """A file of CONFIG_DIR. Raises Malformed for one that is too large or not UTF-8, else OSError."""
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
