@@ -42,7 +42,7 @@ def _answer(twin: Twin, request: Request) -> Any:  # noqa: PLR0911 - one page a 
             twin.latency_ms = _latency(orjson.loads(request.body))
             return {"ms": twin.latency_ms}
         case "POST", "forget":
-            twin.record.forget()
+            twin.forget()
             return {}
         case "GET", "answers":
             return list(ANSWERS)

@@ -92,6 +92,12 @@ class Twin:
             visit.present = False
             self.record.leave(visit.name)
 
+    def forget(self) -> None:
+        """No measures and no entities; groups and devices stay."""
+        self.record.forget()
+        if self.north:
+            self.north.entities.forget()
+
 
 def key_of(visit: Visit) -> str:
     """The API key as it was sent, for messages that repeat it."""
