@@ -11,7 +11,7 @@ from gantry.codec import raw_entry
 from gantry.event import Accept, Bury, Decided, Filter, LetterClass, Measure, RawEntry
 from gantry.streams.client import Client
 from gantry.streams.inlet import Answer, Inlet
-from gantry.streams.lanes import Lanes, Limits
+from gantry.streams.lanes import Lanes, Limits, Rate
 from gantry.streams.patience import Patience
 from gantry.streams.processing import Committed, Processing
 from gantry.streams.scripts import Calls, Scripts, text
@@ -42,8 +42,9 @@ def a_measure(lane: str = "cam", target: str = topology.EVD, body: bytes = b'{"v
 
 
 def some_limits(**changed: Any) -> Limits:
-    given = {"lease_s": 40, "batch_max": 30, "per_minute": 6_000_000, "burst": 1000, "counts": "measures"}
-    return Limits(**{**given, "open_after": 3, "cooldown_s": 30, **changed})
+    rate = Rate(changed.pop("per_minute", 6_000_000), changed.pop("burst", 1000))
+    given = {"lease_s": 40, "batch_max": 30, "rate": rate, "counts": "measures", "open_after": 3, "cooldown_s": 30}
+    return Limits(**{**given, **changed})
 
 
 def patient(client: Client) -> Calls:
@@ -100,8 +101,10 @@ class Stage:
         decided = [Decided(entry_id, raw, each) for (entry_id, raw), each in zip(batch, decisions, strict=True)]
         return await self.processing.commit(self.token, decided)
 
-    async def fill_lane(self, count: int, lane: str = "cam", target: str = topology.EVD) -> None:
-        """`count` measures wait in a lane."""
+    async def fill_lane(self, count: int, lane: str = "cam", target: str = topology.EVD, *, known: bool = True) -> None:
+        """`count` measures wait in a lane; `known`: of a device whose first measure went out long ago."""
+        if known:
+            await self.client.hsetnx(self.keys.lane_state(target), f"{lane}:batch", 30)
         await self.lead()
         await self.entries(count, dev=lane)
         measures = [a_measure(lane, target, b'{"v":%d}' % n) for n in range(count)]

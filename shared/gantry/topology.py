@@ -90,12 +90,12 @@ class Topology:
         return self._key(f"lane-state:{target}")
 
     def holds(self, target: str) -> str:
-        """Hash: lane → "<operator|platform>\\n<since, ms>\\n<owner>\\n<reason>" of a lane that is held."""
+        """Hash: lane → by (operator or platform), since (ms), owner, reason of a lane that is held, one a line."""
         return self._key(f"holds:{target}")
 
     @property
     def paused(self) -> str:
-        """Hash: target → "<until, ms; 0: until resumed>\\n<since, ms>\\n<owner>\\n<reason>"."""
+        """Hash: target → until (ms; 0: until resumed), since (ms), owner, reason, one a line."""
         return self._key("paused")
 
     def limit(self, target: str, lane: str) -> str:
@@ -107,11 +107,15 @@ class Topology:
         return self._key(f"ceiling:{target}")
 
     def flow(self, target: str) -> str:
-        """Hash: lane → "<window's start, ms> <measures of the window before> <measures of this one>" that came in."""
+        """Hash: lane → "<start of the window, ms> <measures two windows before> <one before> <in this one>"."""
         return self._key(f"flow:{target}")
 
+    def over_limit(self, target: str) -> str:
+        """Hash with a TTL: lane → "<measures a minute that come> <that may go out> <waiting>", where too many come."""
+        return self._key(f"over-limit:{target}")
+
     def breaker(self, target: str) -> str:
-        """Hash: state, until, probe, failures, streak, trips, last, first, mixed, reason, since."""
+        """Hash: state, until, probe, failures, streak, trips, last, first, mixed, slow, throttled, reason, since."""
         return self._key(f"breaker:{target}")
 
     def producer(self, spool: str) -> str:

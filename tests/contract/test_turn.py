@@ -27,7 +27,7 @@ async def ledger(client, calls, keys):
 
 
 def settle(grant, outcome=Outcome.DELIVERED, delay_s=0.0):
-    return Settlement(grant=grant, outcome=outcome, delay_s=delay_s, reason="because")
+    return Settlement(grant=grant, outcome=outcome, delay_s=delay_s, speaks=True, reason="because")
 
 
 async def grant_of(stage, *lanes, limits=LIMITS):
@@ -104,7 +104,7 @@ async def test_a_lost_reply_gives_the_same_grant_and_no_other(stage, keys):
 async def test_transient_waits_keeps_order_and_counts_attempts(stage, ledger):
     await stage.fill_lane(1)
     grant = await grant_of(stage)
-    turn = await stage.lanes.turn("evd", LIMITS, ["cam"], settle=settle(grant, Outcome.TRANSIENT, 5), want=1)
+    turn = await stage.lanes.turn("evd", LIMITS, ["cam"], settle=settle(grant, Outcome.RETRY, 5), want=1)
     assert turn.grants == () and turn.wait_s == pytest.approx(5, abs=0.01)
     stage.tick(5.01)
     again = await grant_of(stage)
@@ -162,7 +162,7 @@ async def test_the_breaker_opens_probes_once_and_closes(stage, client, keys, led
         await stage.fill_lane(1, lane)
     for lane in ("a", "b", "c"):
         grant = await grant_of(stage, lane)
-        turn = await stage.lanes.turn("evd", LIMITS, [], settle=settle(grant, Outcome.TRANSIENT), want=0)
+        turn = await stage.lanes.turn("evd", LIMITS, [], settle=settle(grant, Outcome.RETRY), want=0)
     assert turn.breaker == "open"
     assert await grant_of(stage, "a", "b", "d") is None
     stage.tick(LIMITS.cooldown_s)
@@ -181,7 +181,7 @@ async def test_a_failing_probe_doubles_the_cooldown(stage):
     limits = some_limits(open_after=1)
     for expected in (30, 60, 120):
         grant = await grant_of(stage, limits=limits)
-        failed = settle(grant, Outcome.TRANSIENT)
+        failed = settle(grant, Outcome.RETRY)
         turn = await stage.lanes.turn("evd", limits, ["cam"], settle=failed)
         assert (turn.grants, turn.wait_s) == ((), expected)
         stage.tick(expected)
@@ -192,7 +192,7 @@ async def test_a_prober_that_dies_holds_the_breaker_for_one_lease(stage):
     await stage.fill_lane(1, "b")
     limits = some_limits(open_after=1)
     grant = await grant_of(stage, "a", limits=limits)
-    await stage.lanes.turn("evd", limits, [], settle=settle(grant, Outcome.TRANSIENT), want=0)
+    await stage.lanes.turn("evd", limits, [], settle=settle(grant, Outcome.OPEN), want=0)
     stage.tick(30)
     assert (await grant_of(stage, "b", limits=limits)).lane == "b"  # and its publisher is killed
     stage.tick(39)
@@ -206,7 +206,7 @@ async def test_answers_of_an_earlier_era_move_no_breaker(stage):
         await stage.fill_lane(1, lane)
     limits = some_limits(open_after=1)
     first, straggler = await grant_of(stage, "a", limits=limits), await grant_of(stage, "b", limits=limits)
-    await stage.lanes.turn("evd", limits, [], settle=settle(first, Outcome.TRANSIENT), want=0)
+    await stage.lanes.turn("evd", limits, [], settle=settle(first, Outcome.OPEN), want=0)
     turn = await stage.lanes.turn("evd", limits, [], settle=settle(straggler), want=0)
     assert (turn.settled, turn.breaker) == ("settled", "open")
 
@@ -252,13 +252,13 @@ async def test_attempts_begin_anew_after_a_receipt_and_the_batch_grows_back(stag
     limits = some_limits(batch_max=8)
     grant = await grant_of(stage, limits=limits)
     sizes, attempts = [], []
-    for outcome in (Outcome.TRANSIENT, Outcome.REFUSED, Outcome.REFUSED, *[Outcome.DELIVERED] * 3):
+    for outcome in (Outcome.RETRY, Outcome.REFUSED, Outcome.REFUSED, *[Outcome.DELIVERED] * 3):
         turn = await stage.lanes.turn("evd", limits, ["cam"], settle=settle(grant, outcome))
         grant = turn.grants[0]
         sizes.append(len(grant.items))
         attempts.append(grant.attempts)
     assert sizes == [8, 4, 2, 4, 8, 6]
-    assert attempts == [1, 0, 0, 0, 0, 0]
+    assert attempts == [1, 2, 3, 0, 0, 0]
 
 
 async def test_failures_of_an_earlier_era_move_no_breaker(stage, client, keys):
@@ -266,21 +266,21 @@ async def test_failures_of_an_earlier_era_move_no_breaker(stage, client, keys):
         await stage.fill_lane(1, lane)
     limits = some_limits(open_after=1)
     first, straggler = await grant_of(stage, "a", limits=limits), await grant_of(stage, "b", limits=limits)
-    await stage.lanes.turn("evd", limits, [], settle=settle(first, Outcome.TRANSIENT), want=0)
-    await stage.lanes.turn("evd", limits, [], settle=settle(straggler, Outcome.TRANSIENT), want=0)
+    await stage.lanes.turn("evd", limits, [], settle=settle(first, Outcome.OPEN), want=0)
+    await stage.lanes.turn("evd", limits, [], settle=settle(straggler, Outcome.RETRY), want=0)
     assert await client.hmget(keys.breaker("evd"), "trips", "last") == [b"1", b"a"]
 
 
 async def test_a_breaker_that_closed_begins_with_the_shortest_cooldown_again(stage):
     await stage.fill_lane(3)
     limits = some_limits(open_after=1, batch_max=1)
-    for outcome, wait_s in ((Outcome.TRANSIENT, 30), (Outcome.TRANSIENT, 60), (Outcome.DELIVERED, None)):
+    for outcome, wait_s in ((Outcome.RETRY, 30), (Outcome.RETRY, 60), (Outcome.DELIVERED, None)):
         grant = await grant_of(stage, limits=limits)
         turn = await stage.lanes.turn("evd", limits, [], settle=settle(grant, outcome), want=0)
         stage.tick(wait_s or 0)
     assert turn.breaker == "closed"
     grant = await grant_of(stage, limits=limits)
-    turn = await stage.lanes.turn("evd", limits, [], settle=settle(grant, Outcome.TRANSIENT), want=0)
+    turn = await stage.lanes.turn("evd", limits, [], settle=settle(grant, Outcome.RETRY), want=0)
     assert (turn.breaker, turn.breaker_reason, turn.wait_s) == ("open", "because", 30)
 
 
@@ -288,16 +288,16 @@ async def test_an_open_breaker_forgives_a_clock_that_stepped_back(stage):
     await stage.fill_lane(1)
     limits = some_limits(open_after=1)
     grant = await grant_of(stage, limits=limits)
-    await stage.lanes.turn("evd", limits, [], settle=settle(grant, Outcome.TRANSIENT), want=0)
+    await stage.lanes.turn("evd", limits, [], settle=settle(grant, Outcome.RETRY), want=0)
     stage.tick(-3600)
     assert await grant_of(stage, limits=limits)
 
 
-async def test_deferred_waits_like_transient_and_is_a_sign_of_life(stage):
+async def test_a_hold_waits_like_a_retry_and_is_a_sign_of_life(stage):
     for lane in ("a", "b"):
         await stage.fill_lane(1, lane)
     limits = some_limits(open_after=2)
-    for lane, outcome in (("a", Outcome.TRANSIENT), ("b", Outcome.DEFERRED), ("a", Outcome.TRANSIENT)):
+    for lane, outcome in (("a", Outcome.RETRY), ("b", Outcome.HOLD), ("a", Outcome.RETRY)):
         grant = await grant_of(stage, lane, limits=limits)
         turn = await stage.lanes.turn("evd", limits, [], settle=settle(grant, outcome, 0.001), want=0)
         stage.tick(0.002)
@@ -308,7 +308,7 @@ async def test_deferred_waits_like_transient_and_is_a_sign_of_life(stage):
 async def test_a_back_off_is_never_longer_than_the_longest_legal_delay(stage):
     await stage.fill_lane(1)
     grant = await grant_of(stage)
-    turn = await stage.lanes.turn("evd", LIMITS, [], settle=settle(grant, Outcome.TRANSIENT, 10**6), want=0)
+    turn = await stage.lanes.turn("evd", LIMITS, [], settle=settle(grant, Outcome.RETRY, 10**6), want=0)
     assert turn.wait_s == pytest.approx(600, abs=0.01)
 
 

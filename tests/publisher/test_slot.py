@@ -66,9 +66,9 @@ async def shop(client, calls, keys):
             desk=desk,
             lanes=Lanes(calls, keys),
             platform=platform,
-            limits=lambda batch_max: some_limits(batch_max=batch_max),
-            batch_max=30,
+            limits=lambda arrays: some_limits(batch_max=30 if arrays else 1),
             timeout_s=5,
+            secrets=[],
             clock=clock,
             chance=random.Random(1),
         )

@@ -21,7 +21,7 @@ from gantry.errors import Fenced, Unavailable
 from gantry.event import Accept, Bury, Decided, Filter, LetterClass, RawEntry
 from gantry.streams import groups
 from gantry.streams.inlet import Inlet
-from gantry.streams.lanes import Grant, Lanes, Outcome, Settlement
+from gantry.streams.lanes import Grant, Item, Lanes, Outcome, Settlement
 from gantry.streams.leases import Lease
 from gantry.streams.processing import Processing
 from gantry.streams.scripts import Scripts
@@ -77,6 +77,9 @@ class Truth:
     receipted: collections.defaultdict[str, int] = field(default_factory=lambda: collections.defaultdict(int))
     refused: set[str] = field(default_factory=set)  # bodies that became letters
     late: int = 0
+    current: dict[str, str] = field(default_factory=dict)  # lane → body written last
+    receipts: collections.defaultdict[str, set[str]] = field(default_factory=lambda: collections.defaultdict(set))
+    disturbed: set[str] = field(default_factory=set)  # lanes that a request reached after its lease
     under_way: dict[str, tuple[int, int]] = field(default_factory=dict)  # lane → (since when, clock steps by then)
     numbers: Any = field(default_factory=itertools.count)
 
@@ -99,8 +102,13 @@ class Truth:
 
     def arrive(self, grant: Grant, *, in_time: bool) -> None:
         """The platform applied these measures. Raises AssertionError when an order or a promise is broken."""
+        self.disturbed |= set() if in_time else {grant.lane}
         for item in grant.items:
             key = (grant.lane, item.seq)
+            self.current[grant.lane] = item.body.decode()
+            if grant.resent:
+                assert key in self.arrived, f"sent again, and never sent: {key}"
+                continue
             if key not in self.arrived:
                 assert item.seq >= self.newest[grant.lane], f"went back: {key} after {self.newest[grant.lane]}"
             elif item.seq <= self.receipted[grant.lane]:
@@ -189,8 +197,24 @@ def decide(truth: Truth, raw: RawEntry) -> Accept | Filter | Bury:
         case _:
             width = 1 + sum(raw.id.encode()) % 3
             names = [(f"{raw.dev}{'x' * (n > 1)}", n) for n in range(width)]
-            measures = [a_measure(lane, target_of(lane), f"{raw.id}/{n}".encode()) for lane, n in names]
+            measures = [a_measure(lane, target_of(lane), body_of(raw.id, n)) for lane, n in names]
             return Accept(truth.fingerprint[raw.id], tuple(measures))
+
+
+def body_of(event: str, n: int) -> bytes:
+    """Most come in the order of their time, some are older than what came before."""
+    number = int(event.split(".")[1])
+    minutes = number - 40 * (number % 7 == 0)
+    instant = f"2025-10-01T{1 + minutes // 60:02}:{minutes % 60:02}:00.000Z"
+    return b'{"TimeInstant":"%s","e":"%s/%d"}' % (instant.encode(), event.encode(), n)
+
+
+def event_of(body: str) -> str:
+    return body.partition('"e":"')[2].partition("/")[0]
+
+
+def instant_of(body: str) -> str:
+    return body.partition('"TimeInstant":"')[2][:24]
 
 
 def target_of(lane: str) -> str:
@@ -219,7 +243,10 @@ def processor(truth: Truth, keys: Topology) -> Callable[[Gate], Coroutine[Any, A
 
 def publisher(truth: Truth, keys: Topology) -> Callable[[Gate], Coroutine[Any, Any, None]]:
     per_minute, burst = truth.chance.choice(((6_000_000, 1000), (300, 6)))
-    limits = some_limits(lease_s=LEASE_S, batch_max=4, per_minute=per_minute, burst=burst, cooldown_s=2)
+    ceiling = truth.chance.choice((0, 40))
+    limits = some_limits(
+        lease_s=LEASE_S, batch_max=4, per_minute=per_minute, burst=burst, cooldown_s=2, ceiling_per_s=ceiling
+    )
 
     async def run(gate: Gate) -> None:
         lanes = Lanes(gate, keys, ladder=0)
@@ -247,8 +274,9 @@ def publisher(truth: Truth, keys: Topology) -> Callable[[Gate], Coroutine[Any, A
 def note_settled(truth: Truth, settlement: Settlement) -> None:
     grant = settlement.grant
     if settlement.outcome is Outcome.DELIVERED:
+        truth.receipts[grant.lane] |= {item.body.decode() for item in grant.items}
         truth.receipted[grant.lane] = max(truth.receipted[grant.lane], grant.items[-1].seq)
-    elif settlement.outcome is Outcome.REFUSED and len(grant.items) == 1:
+    elif settlement.outcome is Outcome.REFUSED and len(grant.items) == 1 and not grant.resent:
         truth.refused.add(grant.items[0].body.decode())
 
 
@@ -260,17 +288,36 @@ async def request(truth: Truth, gate: Gate, grant: Grant, started: int, stepped:
         truth.begin(grant.lane, started, stepped)
     if not in_time and truth.chance.random() < 0.5:
         return None
-    bodies = [item.body.decode() for item in grant.items]
-    poison = not truth.calm and any(sum(body.encode()) % 9 == 0 for body in bodies)
-    outcome = Outcome.DELIVERED if truth.chance.random() < 0.92 or truth.calm else Outcome.TRANSIENT
-    outcome = Outcome.TRANSIENT if truth.platform_down else Outcome.REFUSED if poison else outcome
-    applied = outcome is Outcome.DELIVERED or (outcome is Outcome.TRANSIENT and truth.chance.random() < 0.5)
-    if applied:
+    if not truth.calm and truth.chance.random() < 0.04:
+        truth.under_way.pop(grant.lane, None)
+        return Settlement(grant=grant, outcome=Outcome.RETURNED)
+    outcome = answer_of(truth, grant)
+    half_done = outcome in AMBIGUOUS and not any(map(is_poison, grant.items)) and truth.chance.random() < 0.5
+    if outcome is Outcome.DELIVERED or half_done:
         truth.arrive(grant, in_time=in_time)
     await gate.pass_gate()  # the answer on its way back
     if truth.under_way.get(grant.lane) == (started, stepped):
         del truth.under_way[grant.lane]
-    return Settlement(grant=grant, outcome=outcome, delay_s=truth.chance.choice((0, 0.5, 3)), reason="why")
+    delay_s, speaks = truth.chance.choice((0, 0.5, 3)), truth.chance.random() < 0.8
+    return Settlement(grant=grant, outcome=outcome, delay_s=delay_s, speaks=speaks, reason="why")
+
+
+AMBIGUOUS = (Outcome.RETRY, Outcome.SHRINK)  # the answer may have been lost after the measures were applied
+FAULTS = (Outcome.RETRY, Outcome.SHRINK, Outcome.SLOW, Outcome.HOLD, Outcome.OPEN)
+
+
+def is_poison(item: Item) -> bool:
+    return sum(item.body) % 9 == 0
+
+
+def answer_of(truth: Truth, grant: Grant) -> Outcome:
+    if truth.calm:
+        return Outcome.DELIVERED
+    if truth.platform_down:
+        return Outcome.RETRY
+    if any(map(is_poison, grant.items)):
+        return Outcome.REFUSED
+    return truth.chance.choices((Outcome.DELIVERED, *FAULTS), (90, 5, 1, 1, 2, 1))[0]
 
 
 def housekeeper(keys: Topology) -> Callable[[Gate], Coroutine[Any, Any, None]]:

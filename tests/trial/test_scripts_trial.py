@@ -13,12 +13,23 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from gantry import topology
 from gantry.streams import groups
 from gantry.streams.books import Audit, Books
 from gantry.streams.client import connect
 from gantry.streams.scripts import Scripts
 from gantry.topology import Topology
-from trial.actors import LEASE_S, Actor, Truth, housekeeper, processor, publisher, writer
+from trial.actors import (
+    LEASE_S,
+    Actor,
+    Truth,
+    event_of,
+    housekeeper,
+    instant_of,
+    processor,
+    publisher,
+    writer,
+)
 
 EXAMPLES = int(os.environ.get("TRIAL_EXAMPLES", "25"))
 STEPS = int(os.environ.get("TRIAL_STEPS", "120"))
@@ -98,6 +109,7 @@ class Trial(RuleBasedStateMachine):
         try:
             self.drain()
             self.nothing_is_lost(self.audited())
+            self.the_newest_was_written_last()
         finally:
             self.do(self._end())
             self.loop.close()
@@ -109,11 +121,13 @@ class Trial(RuleBasedStateMachine):
             for _ in range(3):
                 for actor in self.actors:
                     self.do(actor.step(lose=False))
-            self.truth.now_us += 1_000_000
+            self.truth.now_us += 2_000_000
             self.truth.clock.at += 0.5
             audit = self.audited()
             open_units = audit.ledger.events["in_raw"] + audit.ledger.outcomes["waiting"]
-            if not open_units and self.truth.offered <= self.truth.taken | self.held_back():
+            if open_units or any(self.do(self.client.zcard(KEYS.due(target))) for target in topology.TARGETS):
+                continue
+            if self.truth.offered <= self.truth.taken | self.held_back():
                 return
         missing = self.truth.offered - self.truth.taken
         raise AssertionError(f"did not drain: {audit.ledger}, not taken {missing}")
@@ -126,7 +140,7 @@ class Trial(RuleBasedStateMachine):
 
     def nothing_is_lost(self, audit: Audit) -> None:
         truth = self.truth
-        arrived = {body.split("/")[0] for body in truth.arrived.values()} | {b.split("/")[0] for b in truth.refused}
+        arrived = set(map(event_of, (*truth.arrived.values(), *truth.refused)))
         fingerprints = {truth.fingerprint[event] for event in arrived}
         lost = [
             event
@@ -135,6 +149,13 @@ class Trial(RuleBasedStateMachine):
         ]
         assert not lost
         assert audit.ledger.received == len(truth.taken)
+
+    def the_newest_was_written_last(self) -> None:
+        """What the platform keeps of a lane; a request that outlived its lease may have come in between."""
+        for lane, bodies in self.truth.receipts.items():
+            if lane not in self.truth.disturbed:
+                newest, kept = max(map(instant_of, bodies)), instant_of(self.truth.current[lane])
+                assert kept == newest, f"{lane}: {kept} is current, and {newest} was delivered"
 
     async def _end(self) -> None:
         for actor in self.actors:

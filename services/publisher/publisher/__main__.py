@@ -26,6 +26,7 @@ from publisher.desk import Desk
 from publisher.platform import Address, Platform
 from publisher.service import NEWS_BLOCK_S, Housekeeping, Publisher, Puller
 from publisher.slot import Slot
+from publisher.survey import Survey
 
 NAME = "publisher"
 SETTLE_S = 5.0
@@ -100,8 +101,8 @@ def build(  # noqa: PLR0913 - what it wires is what it takes
             lanes=lanes,
             platform=platform,
             limits=config.limits,
-            batch_max=config.iota_batch_max,
             timeout_s=config.iota_timeout_s,
+            secrets=[key.get_secret_value() for key in config.keys.values()],
             clock=clock,
             chance=chance,
         )
@@ -115,7 +116,7 @@ def build(  # noqa: PLR0913 - what it wires is what it takes
         config.instance,
         puller,
         slots,
-        Housekeeping(client, calls, keys, config.instance),
+        Housekeeping(client, calls, keys, config.instance, Survey(client, keys, clock, config.allowed)),
         grace_s(config),
     )
 

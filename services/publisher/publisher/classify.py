@@ -10,14 +10,13 @@ Reasons are words of this table, a status or a failure's name: what a body says 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from gantry.streams.lanes import Outcome
 from publisher.redact import error_name, redacted
 
 LONGEST_WAIT_S = 600.0
@@ -26,8 +25,9 @@ LONGEST_WAIT_S = 600.0
 class Failure(StrEnum):
     """Why there is no answer."""
 
-    CONNECT = "connect"  # nothing was sent: refused, no route, no name, no free connection
-    TLS = "tls"  # the certificate or the protocol was not accepted
+    CONNECT = "connect"  # nothing was sent: refused, no route, no name, no free connection, no handshake
+    CERTIFICATE = "certificate"  # nothing was sent: the agent's (or the proxy's) certificate is not to be trusted
+    PROXY = "proxy"  # nothing was sent: the proxy will not connect us
     TIMEOUT = "timeout"  # may have been applied
     RESET = "reset"  # the connection ended before the answer did; may have been applied
 
@@ -109,7 +109,7 @@ TABLE = (
     Row(Kind.TRANSIENT, range(500, 1000), NOT_THE_AGENT),
 )
 _REST = Row(Kind.UNKNOWN, range(1000))
-_FAILURES = {Failure.TLS: Kind.TARGET}
+_FAILURES = {Failure.CERTIFICATE: Kind.TARGET, Failure.PROXY: Kind.TARGET}
 _DELIVERED = Judgement(Kind.DELIVERED, "delivered", speaks=False, retry_after_s=None, answer="")
 
 
@@ -145,77 +145,15 @@ def retry_after_s(header: str, now_s: float) -> float | None:
 
     None for none and for what nobody can understand.
     """
-    text = header.strip()
-    if re.fullmatch(r"[+-]?[0-9]{1,12}(\.[0-9]{0,12})?", text):
+    text = header.strip()[:64]
+    if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", text):
         return _bounded(float(text))
     try:
-        at = parsedate_to_datetime(text[:64]).timestamp()
+        at = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    return _bounded(at - now_s)
+    return _bounded((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now_s)
 
 
-def _bounded(seconds: float) -> float | None:
-    return min(max(seconds, 0.0), LONGEST_WAIT_S) if math.isfinite(seconds) else None
-
-
-# The verdicts before these judgements
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What to do, and a stable word for why."""
-
-    outcome: Outcome
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _OldRow:
-    """An answer with a status from `first` to `last`, and the error `name` in its body unless that is empty."""
-
-    first: int
-    last: int
-    name: str
-    outcome: Outcome
-    reason: str = ""  # empty: http_<status>
-
-    def fits(self, answer: Answer, name: str) -> bool:
-        return self.first <= answer.status <= self.last and self.name in ("", name)
-
-
-def _named(status: int, name: str, outcome: Outcome) -> _OldRow:
-    return _OldRow(status, status, name, outcome, name)
-
-
-_OLD_TABLE = (
-    _named(400, "BAD_TIMESTAMP", Outcome.REFUSED),
-    _named(400, "SyntaxError", Outcome.REFUSED),
-    _named(413, "PayloadTooLargeError", Outcome.REFUSED),
-    _OldRow(413, 413, "", Outcome.REFUSED),
-    # These speak of one device or measure, and show that the platform lives.
-    _named(404, "DEVICE_NOT_FOUND", Outcome.DEFERRED),
-    _named(400, "ENTITY_GENERIC_ERROR", Outcome.DEFERRED),
-    _named(422, "ENTITY_GENERIC_ERROR", Outcome.DEFERRED),
-    _OldRow(200, 399, "", Outcome.TRANSIENT, "misrouted"),
-    # The rest is transient: these rows only give the reason its name.
-    _named(404, "DEVICE_GROUP_NOT_FOUND", Outcome.TRANSIENT),
-    _named(400, "MANDATORY_PARAMS_NOT_FOUND", Outcome.TRANSIENT),
-    _named(400, "UNSUPPORTED_TYPE", Outcome.TRANSIENT),
-    _named(500, "ACCESS_FORBIDDEN", Outcome.TRANSIENT),
-    _named(500, "RequestError", Outcome.TRANSIENT),
-    _OldRow(100, 599, "", Outcome.TRANSIENT),
-)
-
-
-def classify(answer: Answer | Failure, measures: int) -> Verdict:  # noqa: ARG001 - rows about batches will ask for it
-    """The verdict on one request that carried `measures` measures."""
-    if isinstance(answer, Failure):
-        return Verdict(Outcome.TRANSIENT, answer.value)
-    if answer.status == 200 and not answer.cut and answer.body.strip() == RECEIPT:  # noqa: PLR2004 - the receipt
-        return Verdict(Outcome.DELIVERED, "delivered")
-    name = error_name(answer.body)
-    for row in _OLD_TABLE:
-        if row.fits(answer, name):
-            return Verdict(row.outcome, row.reason or f"http_{answer.status}")
-    return Verdict(Outcome.TRANSIENT, "http_strange")  # no HTTP status at all
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 0.0), LONGEST_WAIT_S)

@@ -26,6 +26,7 @@ class Desk:
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
     _looks_at: float = 0.0  # when the lookout means to ask next, monotonic
     _breaker: str = ""  # as the newest turn told it
+    _paused: bool = False
     _at_us: int = 0  # when that ran
 
     def learn(self, turn: Turn) -> None:
@@ -33,14 +34,17 @@ class Desk:
         self.hints = turn.hints
         if not turn.at_us < self._at_us < turn.at_us + OVERTAKEN_US:
             self._at_us = turn.at_us
-            self._note_breaker(turn)
+            self._note_state(turn)
         if not turn.grants and turn.wait_s is not None and self.clock.monotonic() + turn.wait_s < self._looks_at:
             self.ring()
 
-    def _note_breaker(self, turn: Turn) -> None:
+    def _note_state(self, turn: Turn) -> None:
         if turn.breaker != self._breaker:
             telemetry.breaker_seen(self.target, turn.breaker, self._breaker, turn.breaker_reason)
             self._breaker = turn.breaker
+        if turn.paused != self._paused:
+            telemetry.pause_seen(self.target, paused=turn.paused)
+            self._paused = turn.paused
 
     def offer(self, lanes: Sequence[str]) -> None:
         """These lanes have just become due; those that the server named have waited longer."""

@@ -19,6 +19,7 @@ from gantry.topology import Topology
 from publisher import telemetry
 from publisher.desk import Desk
 from publisher.slot import Slot
+from publisher.survey import Survey
 
 NEWS_BLOCK_S = 1.0
 HOUSEKEEPING_S = 5.0
@@ -66,12 +67,13 @@ class Puller:
 
 @dataclass
 class Housekeeping:
-    """Trimming what is taken, striking off publishers that died. Any publisher may do it at any time."""
+    """Trimming what is taken, striking off publishers that died, a look at holds and limits: any publisher may."""
 
     client: Client
     calls: Once
     keys: Topology
     instance: str
+    survey: Survey
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -86,6 +88,7 @@ class Housekeeping:
         await groups.trim(self.calls, self.keys)
         if gone := await groups.reap(self.client, self.calls, self.keys):
             telemetry.publisher_struck_off(gone)
+        await self.survey.run_once()
 
 
 @dataclass

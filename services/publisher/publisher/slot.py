@@ -6,21 +6,18 @@ import asyncio
 import contextlib
 import dataclasses
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gantry import backoff
 from gantry.clock import Clock
 from gantry.errors import Unavailable
-from gantry.streams.lanes import CANDIDATES, Grant, Lanes, Limits, Outcome, Settlement, Turn
-from publisher import render, telemetry
-from publisher.classify import classify
+from gantry.streams.lanes import CANDIDATES, Grant, Lanes, Limits, Settlement, Turn
+from publisher import reactions, render, telemetry
+from publisher.classify import Judgement, Kind, judge
 from publisher.desk import Desk
 from publisher.platform import Post
 
-BACKOFF_FIRST_S = 1.0
-BACKOFF_CAP_S = 60.0
 STUCK_S = 0.05  # pause when due lanes were named and none was handed out: another publisher is at them
 
 
@@ -39,33 +36,33 @@ class Slot:
     desk: Desk
     lanes: Lanes
     platform: Platform
-    limits: Callable[[int], Limits]  # batch size → what the turn enforces
-    batch_max: int
+    limits: Callable[[bool], Limits]  # whether arrays may be sent → what the turn enforces
     timeout_s: float
+    secrets: Sequence[str]  # what no letter may repeat
     clock: Clock
     chance: random.Random
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; what is in hand then is still sent and settled.
+        """Until `stop`; a request under way then is still settled, a lane granted but not sent goes back.
 
         Stopping while the server is away: what is in hand keeps its lease, which runs out.
         """
         with contextlib.suppress(Unavailable):
             while not stop.is_set():
-                grant = await self._look_out(stop)
-                while grant is not None:
-                    grant = await self._serve(grant, stop)
+                granted = await self._look_out(stop)
+                while granted is not None:
+                    granted = await self._serve(*granted, stop)
 
-    async def _look_out(self, stop: asyncio.Event) -> Grant | None:
-        """Wait for a turn at the window, then for work; None on `stop`."""
+    async def _look_out(self, stop: asyncio.Event) -> tuple[Grant, float] | None:
+        """Wait for a turn at the window, then for work; the grant, and when it was asked for. None on `stop`."""
         async with self.desk.lookout:
             while not stop.is_set():
                 self.desk.answer_the_bell()
-                named, started = self.desk.hints, self.clock.monotonic()
+                named, asked = self.desk.hints, self.clock.monotonic()
                 turn = await self.lanes.turn(self.desk.target, self._limits(), named)
                 self.desk.learn(turn)
                 if turn.grants:
-                    return self._in_time(turn.grants[0], started)
+                    return turn.grants[0], asked
                 await self._until_worth_asking(turn, named)
         return None
 
@@ -75,42 +72,41 @@ class Slot:
         elif set(turn.hints) <= set(named[:CANDIDATES]):
             await self.desk.rest(dataclasses.replace(turn, wait_s=max(turn.wait_s or 0.0, STUCK_S)))
 
-    async def _serve(self, grant: Grant, stop: asyncio.Event) -> Grant | None:
+    async def _serve(self, grant: Grant, asked: float, stop: asyncio.Event) -> tuple[Grant, float] | None:
         """POST and settle; the next grant, if there was one and more is wanted."""
-        settlement = await self._deliver(grant)
-        started, want = self.clock.monotonic(), 0 if stop.is_set() else 1
+        settlement = await self._deliver(grant) if self._may_send(grant, asked, stop) else reactions.handed_back(grant)
+        asked, want = self.clock.monotonic(), 0 if stop.is_set() else 1
         turn = await self.lanes.turn(self.desk.target, self._limits(), self.desk.hints, settle=settlement, want=want)
         self.desk.learn(turn)
         if turn.settled == "stale":
             telemetry.settled_too_late(self.desk.target, grant)
         else:
             telemetry.settled(self.desk.target, settlement, self.clock.now_us())
-        return self._in_time(turn.grants[0], started) if turn.grants else None
+        return (turn.grants[0], asked) if turn.grants else None
+
+    def _may_send(self, grant: Grant, asked: float, stop: asyncio.Event) -> bool:
+        """A request must end before its lease does; the lease began no earlier than the call that made it."""
+        left_s = self._limits().lease_s - (self.clock.monotonic() - asked)
+        if left_s > self.timeout_s and not stop.is_set():
+            return True
+        telemetry.grant_handed_back(self.desk.target, grant)
+        return False
 
     async def _deliver(self, grant: Grant) -> Settlement:
         sent = dataclasses.replace(grant, items=grant.items[: render.fit([item.body for item in grant.items])])
         content = render.content([item.body for item in sent.items])
         post = await self.platform.post(self.desk.target, grant.lane, content)
-        if post.arrays and not self.desk.arrays:
-            self.desk.arrays = True
-            telemetry.platform_speaks_arrays(self.desk.target)
-        verdict = classify(post.answer, len(sent.items))
-        again = verdict.outcome in (Outcome.TRANSIENT, Outcome.DEFERRED)
-        delay_s = self._delay(grant.attempts) if again else 0.0
-        settlement = Settlement(grant=sent, outcome=verdict.outcome, delay_s=delay_s, reason=verdict.reason)
-        telemetry.answered(self.desk.target, settlement, post.seconds)
+        judgement = judge(post.answer, len(sent.items), self.secrets)
+        self._note_arrays(post, judgement)
+        settlement = reactions.settlement(sent, judgement, self.chance)
+        telemetry.answered(self.desk.target, settlement, judgement, post.seconds)
         return settlement
 
-    def _in_time(self, grant: Grant, started: float) -> Grant | None:
-        """A request must end before its lease does; the lease began no earlier than the call that made it."""
-        left_s = self._limits().lease_s - (self.clock.monotonic() - started)
-        if left_s > self.timeout_s:
-            return grant
-        telemetry.grant_abandoned(self.desk.target, grant)
-        return None
+    def _note_arrays(self, post: Post, judgement: Judgement) -> None:
+        """Only a receipt is the agent's own word; an agent may be replaced by an older one."""
+        if judgement.kind is Kind.DELIVERED and post.arrays != self.desk.arrays:
+            self.desk.arrays = post.arrays
+            telemetry.platform_speaks_arrays(self.desk.target, arrays=post.arrays)
 
     def _limits(self) -> Limits:
-        return self.limits(self.batch_max if self.desk.arrays else 1)
-
-    def _delay(self, attempts: int) -> float:
-        return backoff.delay(attempts, first_s=BACKOFF_FIRST_S, cap_s=BACKOFF_CAP_S, chance=self.chance)
+        return self.limits(self.desk.arrays)

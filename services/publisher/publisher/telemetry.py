@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Collection, Mapping
+
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from gantry.pace import Overrun
 from gantry.streams.lanes import Grant, Outcome, Settlement
+from publisher.classify import Judgement, Kind
 
 log = structlog.get_logger()
 
 TERMS = ("measures", "waiting", "published", "dead_out", "dropped")  # the ledger's terms that publishers move
 BREAKER_STATES = ("closed", "open", "half")
+MOST_NAMED = 20  # in the log at once; `gantry status` and the metrics know all
 
 PULLED = Counter("gantry_publisher_pulled_measures_total", "Measures moved from the events stream to their lanes.")
 ATTEMPTS = Counter(
     "gantry_publisher_attempts_total",
-    "Requests sent to the platform, by what their answer meant and its reason.",
-    ["target", "outcome", "reason"],
+    "Requests sent to the platform, by the class of their answer and its reason.",
+    ["target", "class", "reason"],
 )
 PUBLISHED = Counter("gantry_publisher_published_measures_total", "Measures with a receipt (200 and {}).", ["target"])
 DEAD = Counter("gantry_publisher_dead_measures_total", "Measures that the platform will never take.", ["target"])
 STALE = Counter("gantry_publisher_stale_settlements_total", "Answers that came after their lease was lost.", ["target"])
-GIVEN_UP = Counter(
-    "gantry_publisher_abandoned_grants_total", "Leases left to run out unused because they came too late.", ["target"]
+RESENT = Counter(
+    "gantry_publisher_resent_measures_total",
+    "Measures sent again because an older one went out after them; not among the published.",
+    ["target"],
+)
+HANDED_BACK = Counter(
+    "gantry_publisher_returned_grants_total",
+    "Lanes given back unsent: the grant came too late, or the publisher stops.",
+    ["target"],
+)
+HELD = Gauge(
+    "gantry_publisher_held_devices", "Devices that are held, by the platform's word or an operator's.", ["target"]
+)
+PAUSED = Gauge("gantry_publisher_paused", "1 while an operator has paused the target.", ["target"])
+OVER_LIMIT = Gauge(
+    "gantry_publisher_devices_over_limit",
+    "Devices that send more than their limit lets out; as found by the publisher that looked last.",
+    ["target"],
 )
 REQUEST_SECONDS = Histogram(
     "gantry_publisher_request_seconds",
@@ -53,25 +75,41 @@ def pull_stopped_for_memory() -> None:
     log.warning("pull_stopped_for_memory")
 
 
-def answered(target: str, settlement: Settlement, seconds: float) -> None:
+def answered(target: str, settlement: Settlement, judgement: Judgement, seconds: float) -> None:
     """A request was answered, or failed; settling follows."""
-    grant, outcome, reason = settlement.grant, settlement.outcome, settlement.reason
-    ATTEMPTS.labels(target, outcome.value, reason).inc()
+    ATTEMPTS.labels(target, judgement.kind.value, judgement.reason).inc()
     REQUEST_SECONDS.labels(target).observe(seconds)
-    say = log.debug if outcome is Outcome.DELIVERED else log.warning
-    say("answered", outcome=outcome.value, reason=reason, ms=round(seconds * 1000, 1), **_who(target, grant))
+    if judgement.kind is Kind.DELIVERED:
+        return
+    log.log(
+        logging.ERROR if settlement.outcome in ALARMING else logging.WARNING,
+        ALARMING.get(settlement.outcome, "not_delivered"),
+        kind=judgement.kind.value,
+        reason=judgement.reason,
+        answer=judgement.answer,
+        ms=round(seconds * 1000, 1),
+        reaction=settlement.outcome.value,
+        again_in_s=round(settlement.delay_s, 1),
+        **_who(target, settlement.grant),
+    )
+
+
+ALARMING = {Outcome.OPEN: "target_misconfigured", Outcome.HOLD: "device_unknown_to_the_platform"}
 
 
 def settled(target: str, settlement: Settlement, now_us: int) -> None:
     """The answer is in the books."""
     grant, outcome = settlement.grant, settlement.outcome
-    if outcome is Outcome.DELIVERED:
+    if outcome is Outcome.DELIVERED and grant.resent:
+        RESENT.labels(target).inc()
+    elif outcome is Outcome.DELIVERED:
         PUBLISHED.labels(target).inc(len(grant.items))
+        age_seconds = AGE_SECONDS.labels(target)
         for item in grant.items:
-            AGE_SECONDS.labels(target).observe(max(0.0, (now_us - item.t_rx) / 1_000_000))
-    elif outcome is Outcome.REFUSED and len(grant.items) == 1:
+            age_seconds.observe(max(0.0, (now_us - item.t_rx) / 1_000_000))
+    elif outcome is Outcome.REFUSED and len(grant.items) == 1 and not grant.resent:
         DEAD.labels(target).inc()
-        log.error("dead_lettered", reason=settlement.reason, **_who(target, grant))
+        log.error("dead_lettered", reason=settlement.reason, answer=settlement.answer, **_who(target, grant))
 
 
 def settled_too_late(target: str, grant: Grant) -> None:
@@ -80,10 +118,36 @@ def settled_too_late(target: str, grant: Grant) -> None:
     log.warning("settled_too_late", **_who(target, grant))
 
 
-def grant_abandoned(target: str, grant: Grant) -> None:
-    """The grant's reply came so late that the request could outlive the lease: not sent, the lease runs out."""
-    GIVEN_UP.labels(target).inc()
-    log.warning("grant_abandoned", **_who(target, grant))
+def grant_handed_back(target: str, grant: Grant) -> None:
+    """The grant's reply came so late that the request could outlive the lease, or the publisher stops: not sent."""
+    HANDED_BACK.labels(target).inc()
+    log.info("grant_handed_back", **_who(target, grant))
+
+
+def pause_seen(target: str, *, paused: bool) -> None:
+    """An operator paused the target, or it goes on."""
+    PAUSED.labels(target).set(paused)
+    log.warning("target_paused" if paused else "target_resumed", target=target)
+
+
+def held_devices(target: str, count: int) -> None:
+    """How many are held now."""
+    HELD.labels(target).set(count)
+
+
+def over_limit(target: str, found: Mapping[str, Overrun], known: Collection[str]) -> None:
+    """Devices whose limit lies below what they send; those that were not `known` to be are named."""
+    OVER_LIMIT.labels(target).set(len(found))
+    for lane in sorted(set(found) - set(known))[:MOST_NAMED]:
+        overrun = found[lane]
+        log.warning(
+            "limit_below_rate",
+            target=target,
+            lane=lane,
+            arriving_per_min=round(overrun.arriving, 1),
+            allowed_per_min=round(overrun.allowed, 1),
+            waiting=overrun.waiting,
+        )
 
 
 def breaker_seen(target: str, state: str, before: str, reason: str) -> None:
@@ -100,9 +164,9 @@ def publisher_struck_off(names: list[str]) -> None:
     log.info("publishers_struck_off", names=names)
 
 
-def platform_speaks_arrays(target: str) -> None:
-    """The agent showed X-Processing-Time, so several measures may go in one request."""
-    log.info("platform_speaks_arrays", target=target)
+def platform_speaks_arrays(target: str, *, arrays: bool) -> None:
+    """The agent showed X-Processing-Time, so several measures may go in one request; or it shows it no more."""
+    log.info("platform_speaks_arrays" if arrays else "platform_stopped_speaking_arrays", target=target)
 
 
 def _who(target: str, grant: Grant) -> dict[str, object]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -17,17 +17,29 @@ CANDIDATES = 4  # lanes named in one turn
 LONGEST_LEGAL_DELAY_S = 600  # a due time further ahead can only come from a clock that stepped
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What one device may send: on average, and at once after a silence."""
+
+    per_minute: float
+    burst: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What a turn enforces for one target."""
 
     lease_s: float
     batch_max: int
-    per_minute: float
-    burst: int
+    rate: Rate  # of each device that has none of its own
+    rates: Mapping[str, Rate] = field(default_factory=dict)  # lane → its own
     counts: str  # "measures" or "requests"
+    ceiling_per_s: float = 0.0  # requests of the whole target; 0: none
     open_after: int
     cooldown_s: float
+
+    def rate_of(self, lane: str) -> Rate:
+        return self.rates.get(lane, self.rate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +62,20 @@ class Grant:
     lane: str
     attempts: int  # failed tries of these measures before this one
     items: tuple[Item, ...]
+    resent: bool = False  # the newest measure once more, because an older one went out after it
 
 
 class Outcome(StrEnum):
     """What a request's answer means for its lane."""
 
     DELIVERED = "delivered"
-    TRANSIENT = "transient"  # the same measures again, later
-    DEFERRED = "deferred"  # the same, but the answer shows that the platform lives
+    RETRY = "retry"  # the same measures again, later
+    SLOW = "slow"  # the same, and nothing else of this target until then
+    SHRINK = "shrink"  # the same later, in requests of half the size
     REFUSED = "refused"  # several: halve the batch; one: dead letter
+    HOLD = "hold"  # the device is not known there: hold it, and ask again from time to time
+    OPEN = "open"  # nothing of this target can go through: open its breaker
+    RETURNED = "returned"  # never sent: as if it had not been granted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +85,9 @@ class Settlement:
     grant: Grant
     outcome: Outcome
     delay_s: float = 0.0
+    speaks: bool = False  # a failure that speaks of the target, not of these measures: the breaker counts it
     reason: str = ""
+    answer: str = field(default="", repr=False)  # redacted; goes into a letter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +100,8 @@ class Turn:
     wait_s: float | None  # nothing will be due before; None: nothing is due at all
     breaker: str  # closed, open, half
     breaker_reason: str  # of the last opening
-    at_us: int  # the server's time: replies of turns that ran side by side may come in another order
+    paused: bool = False  # an operator paused this target
+    at_us: int = 0  # the server's time: replies of turns that ran side by side may come in another order
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +131,7 @@ class Lanes:
         keys = [
             self._keys.events,
             *map(self._keys.due, topology.TARGETS),
+            *map(self._keys.flow, topology.TARGETS),
             *(self._keys.lane(*lane) for lane in lanes),
         ]
         arguments: list[Argument] = [
@@ -152,6 +173,9 @@ class Lanes:
             k.dead,
             k.receipts,
             k.inside,
+            k.paused,
+            k.holds(target),
+            k.ceiling(target),
         ]
         for lane in named:
             keys += [k.lane(target, lane), k.limit(target, lane)]
@@ -162,7 +186,7 @@ class Lanes:
             want,
             *_limits(limits),
             *_settlement(settle),
-            *named,
+            *(word for lane in named for word in _rate(limits.rate_of(lane), lane)),
         ]
         reply = await self._calls.sure("turn", keys, [*arguments, self.test_clock])
         return _turn(token, reply)
@@ -172,34 +196,49 @@ def _limits(limits: Limits) -> list[Argument]:
     return [
         int(limits.lease_s * 1000),
         limits.batch_max,
-        int(60_000_000 / limits.per_minute),
-        limits.burst,
         limits.counts,
         limits.open_after,
         int(limits.cooldown_s * 1000),
         LONGEST_LEGAL_DELAY_S * 1000,
         CANDIDATES,
+        int(1_000_000 / limits.ceiling_per_s) if limits.ceiling_per_s else 0,
+        max(1, int(limits.ceiling_per_s)),
     ]
+
+
+def _rate(rate: Rate, lane: str) -> list[Argument]:
+    return [lane, int(60_000_000 / rate.per_minute), rate.burst]
 
 
 def _settlement(settle: Settlement | None) -> list[Argument]:
     if settle is None:
-        return ["", "", 0, 0, ""]
+        return ["", "", 0, 0, 0, "", ""]
     delay_ms = min(int(settle.delay_s * 1000), LONGEST_LEGAL_DELAY_S * 1000)
-    return [settle.grant.token, settle.outcome.value, len(settle.grant.items), delay_ms, settle.reason]
+    measures, speaks = len(settle.grant.items), int(settle.speaks)
+    return [
+        settle.grant.token,
+        settle.outcome.value,
+        measures,
+        delay_ms,
+        speaks,
+        settle.reason,
+        settle.answer,
+    ]
 
 
 def _turn(token: str, reply: list[Any]) -> Turn:
-    settled, grants, hints, wait_ms, breaker, reason, at_us = reply
+    settled, grants, hints, wait_ms, breaker, reason, paused, at_us = reply
     return Turn(
         settled=text(settled),
         grants=tuple(
-            Grant(token, text(lane), int(attempts), tuple(map(_item, items))) for lane, attempts, *items in grants
+            Grant(token, text(lane), int(attempts), tuple(map(_item, items)), bool(resent))
+            for lane, attempts, resent, *items in grants
         ),
         hints=tuple(map(text, hints)),
         wait_s=None if wait_ms < 0 else wait_ms / 1000,
         breaker=text(breaker),
         breaker_reason=text(reason),
+        paused=bool(paused),
         at_us=int(at_us),
     )
 

@@ -1,23 +1,32 @@
 -- turn: one slot's whole conversation with Redis: book what came of its request, and get its next one. Serves one target.
 -- The slot makes the new lease's token; repeating the call with it gives the same lane again, and never a second one.
--- KEYS 1 events  2 due  3 lane-state  4 breaker  5 ledger  6 dead  7 receipts  8 inside
+-- KEYS 1 events  2 due  3 lane-state  4 breaker  5 ledger  6 dead  7 receipts  8 inside  9 paused  10 holds  11 ceiling
 --      then two per lane named: list, limit; first the lane to settle, if any
--- ARGV 1 group  2 target  3 new token  4 grants wanted  5 lease ms  6 batch max  7 period µs  8 burst  9 limit counts (measures|requests)
---      10 open after  11 cooldown ms  12 longest legal delay ms  13 hints wanted
---      14 token to settle (or '')  15 delivered|transient|deferred|refused  16 measures posted  17 delay ms  18 reason
---      19.. names of the lanes, as in KEYS; last: test clock
--- Returns {settled|again|stale|'', grants {lane, attempts, item...}, hints {lane...}, ms to the next due lane (-1: none), breaker's state, its reason, server's µs}
+-- ARGV 1 group  2 target  3 new token  4 grants wanted  5 lease ms  6 batch max  7 limit counts (measures|requests)
+--      8 open after  9 cooldown ms  10 longest legal delay ms  11 hints wanted  12 ceiling: µs a request (0 none)  13 ceiling's burst
+--      14 token to settle (or '')  15 delivered|retry|slow|shrink|refused|hold|open|returned  16 measures posted  17 delay ms
+--      18 speaks of the target (1|0)  19 reason  20 answer, redacted
+--      21.. three per lane, as in KEYS: name, period µs, burst; last: test clock
+-- Returns {settled|again|stale|'', grants {lane, attempts, sent again (1|0), item...}, hints {lane...}, ms to the next due lane (-1: none),
+--          breaker's state, its reason, paused (1|0), server's µs}
 --@include clock
-local events, due, state, breaker, ledger, dead, receipts, inside = unpack(KEYS)
-local FIRST = 18                                                           -- candidate c: name ARGV[FIRST+c], list KEYS[7+2c], limit KEYS[8+2c]
-local target, token, lease, batch_max, legal = ARGV[2], ARGV[3], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[12])
+local events, due, state, breaker, ledger, dead, receipts, inside, paused, holds, ceiling = unpack(KEYS, 1, 11)
+local target, token, lease, batch_max, by_request = ARGV[2], ARGV[3], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == 'requests'
+local legal = tonumber(ARGV[10])
+local lanes = (#KEYS - 11) / 2
+local function name_of(c) return ARGV[18 + 3 * c] end                      -- candidate c, from 1
+local function list_of(c) return KEYS[10 + 2 * c] end
 local us = clock_us()
 local now = math.floor(us / 1000)
 redis.call('ZREM', due, '')                                                -- never refused: from here on a full server cannot say OOM
 --@include breaker
+--@include limit
+--@include newest
+--@include finish
 --@include settle
 --@include grant
 local settled = settle()
-local grants = grant()
-local hints, wait = upcoming()
-return {settled, grants, hints, wait, circuit.state, circuit.reason, digits(us)}
+local grants, wait = grant()
+local hints
+hints, wait = upcoming(wait)
+return {settled, grants, hints, wait, circuit.state, circuit.reason, is_paused() and 1 or 0, digits(us)}

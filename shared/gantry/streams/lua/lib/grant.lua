@@ -1,74 +1,103 @@
--- grant: breaker, rate limit and lease in one step. Only a lane that is really handed out uses up tokens or the probe.
-local lanes, wait_ms = (#KEYS - 8) / 2, -1
-local period, burst, by_request = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] == 'requests'
-
+-- grant: pause, breaker, limits and lease in one step. Only a lane that is really handed out uses up tokens or the probe.
 local function repeated()                                                  -- our reply was lost: the same lane again, and alone
   for c = 1, lanes do
-    local lane = ARGV[FIRST + c]
+    local lane = name_of(c)
     local held = redis.call('HMGET', state, lane .. ':token', lane .. ':taken', lane .. ':attempts')
-    if held[1] == token then return {{lane, held[3] or '0', unpack(redis.call('LRANGE', KEYS[7 + 2 * c], 0, held[2] - 1))}} end
+    if held[1] == token then
+      local taken = tonumber(string.match(held[2], '^%d+'))
+      if taken > 0 then return {{lane, held[3] or '0', 0, unpack(redis.call('LRANGE', list_of(c), 0, taken - 1))}} end
+      local _, item = newest_of(lane)
+      return {{lane, held[3] or '0', 1, item}}
+    end
   end
 end
 
-local function lease_out(c)                                                -- nil: not due, or its rate does not allow it yet
-  local lane, list, limit = ARGV[FIRST + c], KEYS[7 + 2 * c], KEYS[8 + 2 * c]
-  local score = tonumber(redis.call('ZSCORE', due, lane) or 'inf')
-  if score == math.huge or (score > now and score <= now + legal) then return end
-  local arrival = tonumber(redis.call('GET', limit) or '0')                -- GCRA: theoretical arrival time
-  if arrival < us or arrival > us + (burst + 1) * period then arrival = us end   -- also forgives a clock that stepped back
-  local tokens = math.floor((us + burst * period - arrival) / period)
-  if tokens < 1 then
-    redis.call('ZADD', due, digits(now + math.ceil((arrival + period - us - burst * period) / 1000)), lane)
-    redis.call('HINCRBY', ledger, 'delayed', 1)
-    return
+local function may_go(lane, score)                                         -- due, or frozen by a clock that stepped back
+  if not score then return false end
+  if held_by_operator(hold_of(lane)) then
+    redis.call('ZADD', due, '+inf', lane)
+    return false
   end
+  score = tonumber(score)
+  return score ~= math.huge and (score <= now or score > now + legal)
+end
+
+local function wait_for_rate(lane, key, period, burst, arrival)
+  local ms = free_in(arrival, period, burst)
+  redis.call('ZADD', due, digits(now + ms), lane)
+  redis.call('HINCRBY', ledger, 'delayed', 1)
+  redis.call('HINCRBY', ledger, 'delayed_ms', digits(ms))
+end
+
+local function oldest_of(lane, list, room)                                 -- items, sent again (1|0)
+  local items = redis.call('LRANGE', list, 0, room - 1)
+  if #items > 0 or redis.call('HEXISTS', state, lane .. ':resend') == 0 then return items, 0 end
+  local _, item = newest_of(lane)
+  return {item}, 1
+end
+
+local function take_probe(lane)                                            -- a prober that dies leaves `until`
+  redis.call('HSET', breaker, 'state', 'half', 'until', digits(now + lease), 'probe', token .. ' ' .. lane)
+  circuit.state, circuit.till, circuit.probe = 'half', now + lease, token .. ' ' .. lane
+end
+
+local function lease_out(c)                                                -- nil: not due, or its rate does not allow it yet
+  local lane, key, period, burst = name_of(c), KEYS[11 + 2 * c], tonumber(ARGV[19 + 3 * c]), tonumber(ARGV[20 + 3 * c])
+  if not may_go(lane, redis.call('ZSCORE', due, lane)) then return end
+  local arrival = arrival_at(key, period, burst)
+  local tokens = tokens_of(arrival, period, burst)
+  if tokens < 1 then return wait_for_rate(lane, key, period, burst, arrival) end
   local held = redis.call('HMGET', state, lane .. ':batch', lane .. ':attempts')
-  local room = math.min(batch_max, tonumber(held[1] or ARGV[6]))
-  local items = redis.call('LRANGE', list, 0, (by_request and room or math.min(tokens, room)) - 1)
+  local room = math.min(batch_max, tonumber(held[1] or '1'))               -- a new device's first measure goes alone: two at once may make two of it
+  if hold_of(lane) then room = 1 end
+  local items, again = oldest_of(lane, list_of(c), by_request and room or math.min(tokens, room))
   if #items == 0 then                                                      -- nothing lies there: somebody wrote into due by hand
     redis.call('ZREM', due, lane)
     return
   end
-  arrival = arrival + (by_request and 1 or #items) * period
-  redis.call('SET', limit, digits(arrival), 'PX', digits((arrival - us) / 1000 + 1000))
-  redis.call('HSET', state, lane .. ':token', token, lane .. ':taken', digits(#items))
+  keep(key, arrival + (by_request and 1 or #items) * period)
+  use_ceiling()
+  redis.call('HSET', state, lane .. ':token', token, lane .. ':taken', (again == 1 and '0' or digits(#items)) .. ' ' .. digits(circuit.trips))
   redis.call('ZADD', due, digits(now + lease), lane)
-  if circuit.state ~= 'closed' then                                        -- this is the one probe; a prober that dies leaves `until`
-    redis.call('HSET', breaker, 'state', 'half', 'until', digits(now + lease), 'probe', token .. ' ' .. lane)
-    circuit.state, circuit.till = 'half', now + lease
-  end
-  return {lane, held[2] or '0', unpack(items)}
+  if circuit.state ~= 'closed' then take_probe(lane) end
+  return {lane, held[2] or '0', again, unpack(items)}
 end
 
-local function grant()
+local function closed_for()                                                -- nil, or ms for which nothing of this target is handed out
+  if pause then return pause_till > 0 and math.min(pause_till - now, legal) or legal end
+  if circuit.slow > now then return circuit.slow - now end
+  if circuit.state ~= 'closed' and now < circuit.till then return circuit.till - now end
+end
+
+local function grant()                                                     -- grants, and ms to wait where the whole target has to
+  local want, grants = tonumber(ARGV[4]), {}
   local again = repeated()
   if again then return again end
-  local want, grants = tonumber(ARGV[4]), {}
-  if circuit.state ~= 'closed' then
-    if now < circuit.till then
-      wait_ms = circuit.till - now
-      return grants
-    end
-    want = math.min(want, 1)
-  end
+  local shut = closed_for()
+  if shut then return grants, shut end
+  if circuit.state ~= 'closed' then want = math.min(want, 1) end
   local skipped = ARGV[14] ~= '' and 1 or 0                                -- the lane just settled comes last: others have waited longer
   for pass = 1, circuit.state == 'closed' and 1 or 2 do                    -- the probe goes to a lane that did not fail last, if there is one
     for turn = 1, lanes do
       local c = (turn - 1 + skipped) % lanes + 1
       if #grants >= want then return grants end
-      if circuit.state == 'closed' or (ARGV[FIRST + c] == circuit.last) == (pass == 2) then grants[#grants + 1] = lease_out(c) end
+      local throttled = below_ceiling()
+      if throttled then
+        note_throttled(throttled)
+        return grants, throttled
+      end
+      if circuit.state == 'closed' or (name_of(c) == circuit.last) == (pass == 2) then grants[#grants + 1] = lease_out(c) end
     end
   end
   return grants
 end
 
-local function upcoming()                                                  -- lanes to name next time, and how long nothing will be due
-  local count = ARGV[13]
-  local hints = redis.call('ZRANGEBYSCORE', due, '-inf', digits(now), 'LIMIT', 0, count)
+local function upcoming(shut)                                              -- lanes to name next time, and ms for which nothing will be due
+  local hints = redis.call('ZRANGEBYSCORE', due, '-inf', digits(now), 'LIMIT', 0, ARGV[11])
   local frozen = redis.call('ZRANGEBYSCORE', due, '(' .. digits(now + legal), '(inf', 'LIMIT', 0, 1)   -- by a clock that stepped back
   if frozen[1] then table.insert(hints, 1, frozen[1]) end
-  if wait_ms >= 0 then return hints, wait_ms end
-  local first = redis.call('ZRANGEBYSCORE', due, '-inf', '(inf', 'WITHSCORES', 'LIMIT', 0, 1)
+  if shut then return hints, shut end
+  local first = redis.call('ZRANGEBYSCORE', due, '-inf', '(inf', 'LIMIT', 0, 1, 'WITHSCORES')
   if not first[2] then return hints, -1 end
   local ahead = tonumber(first[2]) - now
   return hints, (ahead < 0 or ahead > legal) and 0 or ahead

@@ -1,49 +1,63 @@
 -- settle: an answer is booked only while its token is the lane's lease. The token of the last booking stays, which tells a repeat from an answer that came too late.
-local function finish(lane, list, outcome, n, tries, reason)               -- the oldest n measures leave the lane, as published or as one dead letter
-  local ids, devices, events_of, times, first, last = {}, {}, {}, {}, nil, nil
-  for _, item in ipairs(redis.call('LPOP', list, n)) do
-    local id, event, dev, seq, t_rx, body = string.match(item, '^(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.*)$')
-    ids[#ids + 1], events_of[#events_of + 1], times[#times + 1] = id, event, t_rx
-    devices[dev] = (devices[dev] or 0) + 1
-    first, last = first or seq, seq
-    if outcome == 'refused' then
-      redis.call('XADD', dead, '*', 'v', '1', 'class', 'out', 'id', event, 'src', '', 'dev', dev, 'target', target, 'lane', lane, 'seq', seq,
-        't_dev', '', 't_rx', t_rx, 'attempts', digits(tries), 'reason', reason, 'body', body)
-    end
-  end
-  redis.call('XACK', events, ARGV[1], unpack(ids))
-  if outcome == 'refused' then redis.call('HINCRBY', ledger, 'dead_out', n) return end
-  for dev, units in pairs(devices) do
-    if redis.call('HINCRBY', inside, dev, -units) == 0 then redis.call('HDEL', inside, dev) end
-  end
-  redis.call('HINCRBY', ledger, 'published', n)
-  redis.call('HINCRBY', ledger, 'published:' .. target, n)
-  redis.call('XADD', receipts, '*', 'v', '1', 'target', target, 'lane', lane, 'from', first, 'to', last, 'n', digits(n), 'attempts', digits(tries),
-    't', digits(us), 't_rx', table.concat(times, ' '), 'ids', table.concat(events_of, ' '))
+local function hold_of(lane) return redis.call('HGET', holds, lane) end
+local function held_by_operator(hold) return hold and string.sub(hold, 1, 9) == 'operator\n' end
+
+local function give_up_lease(lane, list, token_done, at)                   -- back among the due, or away where nothing is left
+  redis.call('HDEL', state, lane .. ':token', lane .. ':taken')
+  redis.call('HSET', state, lane .. ':done', token_done)
+  if held_by_operator(hold_of(lane)) then redis.call('ZADD', due, '+inf', lane)
+  elseif redis.call('EXISTS', list) == 1 or redis.call('HEXISTS', state, lane .. ':resend') == 1 then redis.call('ZADD', due, digits(at), lane)
+  else redis.call('ZREM', due, lane) end
+end
+
+local function hand_back(lane, taken)                                      -- never sent: no attempt, and its tokens come back
+  local period, burst = tonumber(ARGV[22]), tonumber(ARGV[23])
+  local used = by_request and 1 or math.max(1, tonumber(taken))
+  keep(KEYS[13], math.max(us, arrival_at(KEYS[13], period, burst) - used * period))
+  if circuit.probe == ARGV[14] .. ' ' .. lane then hand_back_probe() end
+end
+
+local function judge_breaker(lane, era, outcome, reason)                   -- late answers of an earlier era move nothing
+  local probe = circuit.probe == ARGV[14] .. ' ' .. lane
+  if not probe and (circuit.state ~= 'closed' or era ~= digits(circuit.trips)) then return end
+  if outcome == 'delivered' or outcome == 'refused' or outcome == 'hold' then close_circuit()
+  elseif outcome == 'open' or probe then open_circuit(lane, reason)
+  elseif ARGV[18] == '1' then count_failure(lane, reason) end
+end
+
+local function mark_hold(lane, outcome, reason)                            -- the platform's own holds end with its next judgement; an operator's does not
+  local hold = hold_of(lane)
+  if outcome == 'hold' and not hold then redis.call('HSET', holds, lane, 'platform\n' .. digits(now) .. '\n\n' .. reason)
+  elseif (outcome == 'delivered' or outcome == 'refused') and hold and not held_by_operator(hold) then redis.call('HDEL', holds, lane) end
 end
 
 local function settle()
-  local old, outcome, n, reason = ARGV[14], ARGV[15], tonumber(ARGV[16]), ARGV[18]
+  local old, outcome, n, reason = ARGV[14], ARGV[15], tonumber(ARGV[16]), ARGV[19]
   if old == '' then return '' end
-  local lane, list = ARGV[FIRST + 1], KEYS[9]
-  local held = redis.call('HMGET', state, lane .. ':token', lane .. ':done', lane .. ':attempts', lane .. ':batch')
+  local lane, list = name_of(1), list_of(1)
+  local held = redis.call('HMGET', state, lane .. ':token', lane .. ':done', lane .. ':attempts', lane .. ':batch', lane .. ':taken')
   if held[1] ~= old then return held[2] == old and 'again' or 'stale' end
-  local tries, batch, at = tonumber(held[3] or '0') + 1, tonumber(held[4] or ARGV[6]), now
-  local was_probe = circuit.probe == old .. ' ' .. lane
-  local speaks = circuit.state == 'closed' or was_probe                    -- late answers of an earlier era move nothing
-  if outcome == 'transient' or outcome == 'deferred' then
-    at = now + tonumber(ARGV[17])
-    if speaks and outcome == 'transient' then count_failure(lane, reason, was_probe)
-    elseif speaks then close_circuit() end
-  else
-    if outcome == 'delivered' or n == 1 then finish(lane, list, outcome, n, tries, reason) end
-    if outcome == 'delivered' then batch = math.min(batch_max, batch * 2)
-    elseif n > 1 then batch = math.floor(n / 2) end                        -- a bisect is state of the lane
-    tries = 0
-    if speaks then close_circuit() end
+  local taken, era = string.match(held[5], '^(%d+) (%d+)$')
+  local again = taken == '0'                                               -- the newest, sent again: it stands in no list
+  local tries, batch, at = tonumber(held[3] or '0') + 1, tonumber(held[4] or '1'), now
+  if outcome == 'returned' then
+    hand_back(lane, taken)
+    give_up_lease(lane, list, old, now)
+    return 'settled'
   end
-  redis.call('HDEL', state, lane .. ':token', lane .. ':taken')
-  redis.call('HSET', state, lane .. ':done', old, lane .. ':attempts', digits(tries), lane .. ':batch', digits(batch), lane .. ':reason', reason)
-  if redis.call('EXISTS', list) == 0 then redis.call('ZREM', due, lane) else redis.call('ZADD', due, digits(at), lane) end
+  judge_breaker(lane, era, outcome, reason)
+  mark_hold(lane, outcome, reason)
+  if outcome == 'delivered' then
+    if again then finish_resend(lane, outcome, tries) else publish(lane, list, n, tries) end
+    tries, batch = 0, math.min(batch_max, batch * 2)
+  elseif outcome ~= 'refused' then
+    at = now + tonumber(ARGV[17])
+    if outcome == 'slow' then redis.call('HSET', breaker, 'slow', digits(at)) circuit.slow = at end
+    if outcome == 'shrink' then batch = math.max(1, math.floor(n / 2)) end
+  elseif again then finish_resend(lane, outcome, tries) tries = 0
+  elseif n > 1 then batch, at = math.floor(n / 2), now + tonumber(ARGV[17])   -- a bisect is state of the lane
+  else bury(lane, list, tries, reason, ARGV[20]) tries = 0 end
+  redis.call('HSET', state, lane .. ':attempts', digits(tries), lane .. ':batch', digits(batch), lane .. ':reason', reason)
+  give_up_lease(lane, list, old, at)
   return 'settled'
 end
