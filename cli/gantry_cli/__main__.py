@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import dotenv
 import typer
 
-from gantry.errors import SettingsError
-from gantry.runtime import EX_CONFIG
-from gantry.settings import Settings, load
-from gantry_cli import audit, certs, demo, running, status, streams, up
+from gantry_cli import audit, breaker, certs, demo, hold, pause, running, status, streams, up
+from gantry_cli.asking import Asker, Json
 from gantry_cli.output import Output
 
 app = typer.Typer(
@@ -25,15 +21,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(pause.app)
+app.add_typer(hold.app)
+app.add_typer(breaker.app, name="breaker")
 app.add_typer(certs.app, name="certs")
-
-Json = Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")]
 
 
 def environment() -> dict[str, str]:
     """`.env` of this folder, under the environment."""
     file = dotenv.dotenv_values(Path(".env"), interpolate=False)
     return {name: value for name, value in file.items() if value is not None} | dict(os.environ)
+
+
+_ASKER = Asker(environment)
 
 
 @app.command(name="up")
@@ -56,35 +56,24 @@ def _down() -> None:
 @app.command(name="status")
 def _status(as_json: Json = False) -> None:
     """Is it all right? Exit 1 with cause and next step if not."""
-    _ask(lambda config, out: status.run(config, out, as_json=as_json))
+    _ASKER.ask(lambda config, out: status.run(config, out, as_json=as_json))
 
 
 @app.command(name="streams")
 def _streams(as_json: Json = False) -> None:
     """What XINFO says of each stream, and the longest lanes."""
-    _ask(lambda config, out: streams.run(config, out, as_json=as_json))
+    _ASKER.ask(lambda config, out: streams.run(config, out, as_json=as_json))
 
 
 @app.command(name="audit")
 def _audit(as_json: Json = False) -> None:
     """Recount the ledger. Exit 1 on any difference, 2 when no server answers."""
-    _ask(lambda config, out: audit.run(config, out, as_json=as_json))
-
-
-def _ask(command: Callable[[Settings, Output], Coroutine[Any, Any, int]]) -> None:
-    out = Output()
-    try:
-        config = load(Settings, environment())
-    except SettingsError as error:
-        for problem in error.problems:
-            out.error(problem)
-        raise typer.Exit(EX_CONFIG) from None
-    raise typer.Exit(asyncio.run(command(config, out)))
+    _ASKER.ask(lambda config, out: audit.run(config, out, as_json=as_json))
 
 
 def main() -> None:
     """The console script."""
-    app()
+    app(obj=_ASKER)
 
 
 if __name__ == "__main__":

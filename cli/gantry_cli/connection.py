@@ -12,6 +12,7 @@ from gantry.errors import GantryError, Unavailable
 from gantry.settings import Settings
 from gantry.streams.books import Books
 from gantry.streams.client import Client, connect
+from gantry.streams.controls import Controls
 from gantry.streams.scripts import Scripts
 from gantry.topology import Topology
 
@@ -27,6 +28,7 @@ class Site:
     client: Client
     keys: Topology
     books: Books
+    controls: Controls
 
 
 @contextlib.asynccontextmanager
@@ -38,7 +40,8 @@ async def opened(config: Settings) -> AsyncIterator[Site]:
         raise NoAnswer(f"REDIS_URL: {error}") from error
     keys = Topology(config.gantry_site)
     try:
-        yield Site(client, keys, Books(client, Scripts(client), keys))
+        calls = Scripts(client)
+        yield Site(client, keys, Books(client, calls, keys), Controls(client, calls, keys))
     except (redis.exceptions.RedisError, Unavailable) as error:
         raise NoAnswer(_sentence(config, error)) from error
     finally:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gantry import topology
 from gantry.streams import durability
 from gantry.streams.client import Client
+from gantry.streams.controls import Circuit, Controls, Hold
 from gantry.streams.scripts import LADDER, text
 from gantry.topology import Topology
 
 _SCAN = 1000  # keys the server looks at per step
+_CHUNK = 1000  # lanes asked about per round trip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +37,30 @@ class Breaker:
 
     target: str
     state: str  # closed, open, half
+    reason: str  # of its last failure or opening, also when it is closed again
+    ahead_s: float  # open: until the next probe may go; half: until the probe counts as lost; 0 when it is due
+    quiet_s: float = 0.0  # the platform asked for so much more quiet
+    since_ms: int = 0  # closed again, or opened first; 0: it never failed
+    failures: int = 0  # in a row
+    trips: int = 0
+    last: str = ""  # lane that failed last
+    probe: str = ""  # lane of the probe under way
+    by_hand: bool = False  # a person opened it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldLane:
+    """One device that does not go out as others do."""
+
+    target: str
+    lane: str
+    by: str  # operator, platform; "nobody" stopped a lane that stands still without a hold
+    owner: str
+    since_ms: int
     reason: str
-    ahead_s: float  # until the next probe may go; 0 when it is due
+    waiting: int
+    next_s: float | None  # until it is probed, or a request's lease ends; None: not before it is released
+    under_way: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +134,29 @@ async def now_ms(client: Client) -> int:
     return int(seconds) * 1000 + int(us) // 1000
 
 
-async def breakers(client: Client, keys: Topology) -> tuple[Breaker, ...]:
-    """One per target; a target that never failed is closed."""
-    now = await now_ms(client)
-    found = []
-    for target in topology.TARGETS:
-        fields = _texts(await client.hgetall(keys.breaker(target)))
-        ahead = (float(fields.get("until", "0")) - now) / 1000
-        state = fields.get("state", "closed")
-        found.append(
-            Breaker(target=target, state=state, reason=fields.get("reason", ""), ahead_s=max(0.0, round(ahead, 1)))
-        )
-    return tuple(found)
+async def breakers(controls: Controls, now: int) -> tuple[Breaker, ...]:
+    """One per target; `now`: ms by the server's clock."""
+    return tuple(_breaker(each, now) for each in await controls.circuits())
+
+
+def _breaker(each: Circuit, now: int) -> Breaker:
+    return Breaker(
+        target=each.target,
+        state=each.state,
+        reason=each.reason,
+        ahead_s=_ahead_s(each.until_ms, now) if each.state != "closed" else 0.0,
+        quiet_s=_ahead_s(each.slow_ms, now),
+        since_ms=each.since_ms,
+        failures=each.failures,
+        trips=each.trips,
+        last=each.last,
+        probe=each.probe,
+        by_hand=each.by_hand,
+    )
+
+
+def _ahead_s(at_ms: int, now: int) -> float:
+    return max(0.0, round((at_ms - now) / 1000, 1))
 
 
 async def holders(client: Client, keys: Topology) -> tuple[Holder, ...]:
@@ -132,9 +168,39 @@ async def holders(client: Client, keys: Topology) -> tuple[Holder, ...]:
     return tuple([Holder(duty, text(await client.hget(keys.lease(duty), "holder") or b"")) for duty in duties])
 
 
-async def held_lanes(client: Client, keys: Topology) -> int:
-    """Lanes that wait for a person (due at +inf)."""
-    return sum([int(await client.zcount(keys.due(target), "+inf", "+inf")) for target in topology.TARGETS])
+async def held_lanes(client: Client, keys: Topology, controls: Controls) -> tuple[HeldLane, ...]:
+    """Every lane that a person or the platform holds, and any that stands still without."""
+    now, found = await now_ms(client), []
+    for target in topology.TARGETS:
+        holds = {each.lane: each for each in await controls.holds(target)}
+        lanes = sorted({*holds, *await controls.still(target)})
+        for start in range(0, len(lanes), _CHUNK):
+            chunk = lanes[start : start + _CHUNK]
+            pipe = client.pipeline(transaction=False)
+            for lane in chunk:
+                pipe.llen(keys.lane(target, lane))
+                pipe.zscore(keys.due(target), lane)
+                pipe.hexists(keys.lane_state(target), f"{lane}:token")
+            answers = await pipe.execute()
+            for i, lane in enumerate(chunk):
+                found.append(_held_lane(target, lane, holds.get(lane), answers[3 * i : 3 * i + 3], now))
+    return tuple(found)
+
+
+def _held_lane(target: str, lane: str, hold: Hold | None, answers: Sequence[Any], now: int) -> HeldLane:
+    waiting, score, token = answers
+    next_s = None if score is None or score == math.inf else round((float(score) - now) / 1000, 1)
+    return HeldLane(
+        target=target,
+        lane=lane,
+        by=hold.by if hold else "nobody",
+        owner=hold.owner if hold else "",
+        since_ms=hold.since_ms if hold else 0,
+        reason=hold.reason if hold else "it stands still without a hold",
+        waiting=int(waiting),
+        next_s=next_s,
+        under_way=bool(token) and next_s is not None and next_s > 0,
+    )
 
 
 def _texts(fields: Mapping[Any, Any]) -> dict[str, str]:

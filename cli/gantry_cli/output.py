@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 WIDE = 160  # columns when nobody's terminal sets them
@@ -25,10 +26,10 @@ class Output:
     console: Console = field(default_factory=_console)
     errors: Console = field(default_factory=lambda: _console(stderr=True))
 
-    def lines(self, rows: Iterable[str]) -> None:
-        """Lines as they are, never cut."""
+    def lines(self, rows: Iterable[str], style: str = "") -> None:
+        """Lines as they are, never cut; `style` shows on a terminal only."""
         for row in rows:
-            self.console.print(Text(row), soft_wrap=True)
+            self.console.print(Text(row, style=style), soft_wrap=True)
 
     def show(self, *renderables: RenderableType) -> None:
         """Tables."""
@@ -42,3 +43,16 @@ class Output:
     def error(self, sentence: str) -> None:
         """One line on stderr."""
         self.errors.print(Text(f"gantry: {sentence}"), soft_wrap=True)
+
+
+def table(title: str, *columns: str) -> Table:
+    """A table; a column whose name begins with # holds figures."""
+    made = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(column.lstrip("#"), justify="right" if column.startswith("#") else "left", overflow="fold")
+    return made
+
+
+def add_row(to: Table, cells: Sequence[str]) -> None:
+    """One row, none of it markup."""
+    to.add_row(*map(Text, cells))

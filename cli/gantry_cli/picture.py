@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gantry.ledger import Ledger
+from gantry.streams.controls import Pause
 from gantry_cli.facts import Breaker
 
 NEWEST = 1000  # measures that the latency speaks of, at the most
@@ -42,6 +43,8 @@ class Picture:
     rates: Rates
     breakers: tuple[Breaker, ...]
     alive: Mapping[str, bool]
+    pauses: tuple[Pause, ...] = ()
+    held: int = 0  # devices that a person or the platform holds
 
 
 @dataclass(slots=True)

@@ -17,7 +17,10 @@ EX_PROBLEM = 1
 
 
 async def run(config: Settings, out: Output, *, as_json: bool) -> int:
-    """Print the status; 0 when all is right, else 1 with each cause and next step."""
+    """Print the status; 0 when all is right, else 1 with each cause and next step.
+
+    What people have stopped, or have to decide, is said and is not wrong.
+    """
     try:
         async with opened(config) as site:
             seen = await gather(site)
@@ -28,25 +31,30 @@ async def run(config: Settings, out: Output, *, as_json: bool) -> int:
             out.error(str(error))
         return EX_PROBLEM
     found = problems(seen)
+    wrong = [problem for problem in found if problem.wrong]
     if as_json:
         out.json(report(seen, found))
     else:
-        out.lines(text(seen, found))
-    return EX_PROBLEM if found else 0
+        out.lines(text(seen))
+        out.lines(closing(wrong), "red" if wrong else "green")
+        out.lines(notices([problem for problem in found if not problem.wrong]), "yellow")
+    return EX_PROBLEM if wrong else 0
 
 
 async def gather(site: Site) -> Facts:
     """Ask the server everything."""
     client, keys = site.client, site.keys
     begun = await client.exists(keys.raw, keys.events) == 2  # noqa: PLR2004 - both
+    now = await facts.now_ms(client)
     return Facts(
         server=await facts.server(client),
         processes=await facts.processes(client, keys),
         ledger=await site.books.read() if begun else None,
-        breakers=await facts.breakers(client, keys),
+        breakers=await facts.breakers(site.controls, now),
         holders=await facts.holders(client, keys),
-        held_lanes=await facts.held_lanes(client, keys),
-        now=await facts.now_ms(client) // 1000,
+        pauses=await site.controls.pauses(now),
+        held=await facts.held_lanes(client, keys, site.controls),
+        now_ms=now,
     )
 
 
@@ -54,8 +62,9 @@ def report(seen: Facts, found: list[Problem]) -> dict[str, Any]:
     """The status for a program."""
     ledger = seen.ledger
     return {
-        "ok": not found,
-        "problems": [{"cause": problem.cause, "next": problem.step} for problem in found],
+        "ok": not any(problem.wrong for problem in found),
+        "problems": [{"cause": problem.cause, "next": problem.step} for problem in found if problem.wrong],
+        "notices": [{"cause": problem.cause, "next": problem.step} for problem in found if not problem.wrong],
         "server": {
             **asdict(seen.server),
             "percent": round(seen.server.percent, 1),
@@ -72,19 +81,21 @@ def report(seen: Facts, found: list[Problem]) -> dict[str, Any]:
         },
         "breakers": [asdict(breaker) for breaker in seen.breakers],
         "leases": {holder.duty: holder.instance for holder in seen.holders},
-        "held_lanes": seen.held_lanes,
+        "pauses": [asdict(pause) for pause in seen.pauses],
+        "held_lanes": len(seen.held),
+        "holds": [asdict(held) for held in seen.held],
     }
 
 
-def text(seen: Facts, found: list[Problem]) -> list[str]:
-    """The status for a person."""
+def text(seen: Facts) -> list[str]:
+    """The facts for a person."""
     durable = "durable" if not seen.server.weaknesses else "NOT durable"
     breakers = ", ".join(f"{breaker.target} {breaker.state}" for breaker in seen.breakers)
     leases = "; ".join(f"{holder.duty}: {holder.instance or 'nobody'}" for holder in seen.holders)
     rows = [f"server    {seen.server.product} answers, {durable}", f"memory    {_memory(seen.server)}"]
-    rows += [f"services  {_services(seen.processes, seen.now)}", *_ledger(seen)]
+    rows += [f"services  {_services(seen.processes, seen.now_ms // 1000)}", *_ledger(seen)]
     rows += [f"breakers  {breakers}", f"leases    {leases}"]
-    return [*rows, *_closing(found)]
+    return rows
 
 
 def _memory(server: Server) -> str:
@@ -107,12 +118,20 @@ def _ledger(seen: Facts) -> list[str]:
     return [
         f"events    {events}",
         f"measures  {measures}",
-        f"waiting   {outcomes['waiting']} measures, {seen.held_lanes} lanes held",
+        f"waiting   {outcomes['waiting']} measures, {len(seen.held)} lanes held",
         f"letters   {terms['dead_in']} of events, {outcomes['dead_out']} of measures (stream dead)",
     ]
 
 
-def _closing(found: list[Problem]) -> list[str]:
-    if not found:
-        return ["ALL RIGHT"]
-    return ["NOT ALL RIGHT:", *(f"  {problem.cause.rstrip('.')}. Next: {problem.step}" for problem in found)]
+def closing(wrong: list[Problem]) -> list[str]:
+    """The verdict."""
+    return ["NOT ALL RIGHT:", *map(_sentence, wrong)] if wrong else ["ALL RIGHT"]
+
+
+def notices(rest: list[Problem]) -> list[str]:
+    """What is not wrong, and worth knowing."""
+    return ["to be known:", *map(_sentence, rest)] if rest else []
+
+
+def _sentence(problem: Problem) -> str:
+    return f"  {problem.cause.rstrip('.')}. Next: {problem.step}"

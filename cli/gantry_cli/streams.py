@@ -12,11 +12,11 @@ from rich.text import Text
 from gantry import topology
 from gantry.settings import Settings
 from gantry.streams.client import Client
+from gantry.streams.controls import By, Hold, Pause
 from gantry.streams.scripts import text
-from gantry.topology import Topology
 from gantry_cli import facts, words
-from gantry_cli.connection import NoAnswer, expect_streams, opened
-from gantry_cli.output import Output
+from gantry_cli.connection import NoAnswer, Site, expect_streams, opened
+from gantry_cli.output import Output, add_row, table
 
 EX_NO_ANSWER = 2
 LONGEST = 50  # lanes shown per target
@@ -48,7 +48,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One device at one target; `due_s` is None for a lane that is held."""
+    """One device at one target; `due_s` is None for a lane that stands still."""
 
     name: str
     length: int
@@ -57,6 +57,7 @@ class Lane:
     batch: int | None  # None: the default
     leased: bool
     reason: str
+    hold: Hold | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,8 @@ class Target:
     target: str
     lanes: tuple[Lane, ...]
     more: int
+    held: int  # all that are held, shown here or not
+    pause: Pause | None
 
 
 async def run(config: Settings, out: Output, *, as_json: bool) -> int:
@@ -75,7 +78,8 @@ async def run(config: Settings, out: Output, *, as_json: bool) -> int:
             await expect_streams(site)
             k = site.keys
             streams = [await stream(site.client, key) for key in (k.raw, k.events, k.receipts, k.dead)]
-            targets = [await lanes(site.client, k, target) for target in topology.TARGETS]
+            pauses = {each.target: each for each in await site.controls.pauses(await facts.now_ms(site.client))}
+            targets = [await lanes(site, target, pauses.get(target)) for target in topology.TARGETS]
     except NoAnswer as error:
         out.error(str(error))
         return EX_NO_ANSWER
@@ -109,9 +113,11 @@ async def _group(client: Client, key: str, row: dict[str, Any]) -> Group:
     )
 
 
-async def lanes(client: Client, keys: Topology, target: str) -> Target:
+async def lanes(site: Site, target: str, pause: Pause | None) -> Target:
     """The longest lanes of a target."""
+    client, keys = site.client, site.keys
     now = await facts.now_ms(client)
+    holds = {each.lane: each for each in await site.controls.holds(target)}
     scored: Any = await client.zrange(keys.due(target), 0, -1, withscores=True)
     due: list[tuple[bytes, float]] = list(scored)
     lengths = await _lengths(client, [keys.lane(target, text(name)) for name, _ in due])
@@ -121,10 +127,10 @@ async def lanes(client: Client, keys: Topology, target: str) -> Target:
         pipe.hmget(keys.lane_state(target), [f"{text(name)}:{field}" for field in _STATE])
     states = await pipe.execute() if rows else []
     shown = [
-        _lane(text(name), length, score - now, state)
+        _lane(text(name), length, score - now, state, holds.get(text(name)))
         for ((name, score), length), state in zip(rows, states, strict=True)
     ]
-    return Target(target=target, lanes=tuple(shown), more=len(due) - len(rows))
+    return Target(target=target, lanes=tuple(shown), more=len(due) - len(rows), held=len(holds), pause=pause)
 
 
 async def _lengths(client: Client, keys: Sequence[str]) -> list[int]:
@@ -137,7 +143,7 @@ async def _lengths(client: Client, keys: Sequence[str]) -> list[int]:
     return lengths
 
 
-def _lane(name: str, length: int, ahead_ms: float, state: Sequence[bytes | None]) -> Lane:
+def _lane(name: str, length: int, ahead_ms: float, state: Sequence[bytes | None], hold: Hold | None) -> Lane:
     attempts, batch, token, reason = state
     return Lane(
         name=name,
@@ -147,6 +153,7 @@ def _lane(name: str, length: int, ahead_ms: float, state: Sequence[bytes | None]
         batch=int(batch) if batch else None,
         leased=bool(token),
         reason=text(reason or b""),
+        hold=hold,
     )
 
 
@@ -157,47 +164,46 @@ def report(streams: Sequence[Stream], targets: Sequence[Target]) -> dict[str, An
 
 def stream_table(streams: Sequence[Stream]) -> Table:
     """One row per group, or per stream without one."""
-    table = _table(
-        "streams", "stream", "#length", "first", "last", "group", "#pending", "#lag", "delivered", "consumers"
-    )
+    made = table("streams", "stream", "#length", "first", "last", "group", "#pending", "#lag", "delivered", "consumers")
     for each in streams:
         head = [each.name, str(each.length), each.first, each.last]
         for group in each.groups:
             lag = "?" if group.lag is None else str(group.lag)
             consumers = ", ".join(group.consumers)
-            _row(table, [*head, group.name, str(group.pending), lag, group.last, consumers])
+            add_row(made, [*head, group.name, str(group.pending), lag, group.last, consumers])
             head = ["", "", "", ""]
         if not each.groups:
-            _row(table, [*head, "", "", "", "", ""])
-    return table
+            add_row(made, [*head, "", "", "", "", ""])
+    return made
 
 
 def lane_table(target: Target) -> Table | Text:
     """The longest lanes."""
-    if not target.lanes:
-        return Text(f"lanes of {target.target}: none", style="italic")
     title = f"lanes of {target.target}" + (f" (and {target.more} shorter ones)" if target.more else "")
-    table = _table(title, "lane", "#length", "due", "#attempts", "#batch", "reason")
+    if target.pause:
+        title += f", PAUSED by {target.pause.owner or '?'}: {target.pause.reason or '?'}"
+    if target.held:
+        title += f", {target.held} held (`gantry hold` lists them)"
+    if not target.lanes:
+        return Text(f"{title}: none", style="italic")
+    made = table(title, "lane", "#length", "state", "#attempts", "#batch", "reason")
     for lane in target.lanes:
         batch = "" if lane.batch is None else str(lane.batch)
-        _row(table, [lane.name, str(lane.length), _due(lane), str(lane.attempts), batch, lane.reason])
-    return table
+        reason = lane.hold.reason if lane.hold else lane.reason
+        add_row(made, [lane.name, str(lane.length), _state(lane, target.pause), str(lane.attempts), batch, reason])
+    return made
 
 
-def _due(lane: Lane) -> str:
+def _state(lane: Lane, pause: Pause | None) -> str:
+    by_person = lane.hold is not None and lane.hold.by == By.OPERATOR
+    if lane.leased and lane.due_s is not None and lane.due_s > 0:
+        end = f"lease ends in {words.duration(lane.due_s)}"
+        return f"being sent, then held ({end})" if by_person else f"being sent ({end})"
+    if lane.hold and by_person:
+        return f"held by {lane.hold.owner or '?'}"
     if lane.due_s is None:
-        return "held"
-    if lane.leased and lane.due_s > 0:
-        return f"being sent (lease ends in {words.duration(lane.due_s)})"
-    return "now" if lane.due_s <= 0 else f"in {words.duration(lane.due_s)}"
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column.lstrip("#"), justify="right" if column.startswith("#") else "left", overflow="fold")
-    return table
-
-
-def _row(table: Table, cells: Sequence[str]) -> None:
-    table.add_row(*map(Text, cells))
+        return "stands still without a hold"
+    when = "now" if lane.due_s <= 0 else f"in {words.duration(lane.due_s)}"
+    if lane.hold:
+        return f"held by the platform, probed {when}"
+    return "paused" if pause and lane.due_s <= 0 else when

@@ -30,7 +30,7 @@ def plain(picture: Picture) -> str:
     events, measures = words.lines(ledger)
     breakers = " ".join(f"{breaker.target}:{breaker.state}" for breaker in picture.breakers)
     parts = [f"{picture.elapsed_s:3.0f} s", events, measures, _latency(picture), _rates(picture)]
-    return " | ".join([*parts, f"breakers {breakers}", _alive(picture)])
+    return " | ".join([*parts, f"breakers {breakers}", *_stopped(picture), _alive(picture)])
 
 
 def _line(name: str, total: int, terms: Mapping[str, int], difference: int) -> Table:
@@ -47,6 +47,8 @@ def _facts(picture: Picture) -> Table:
     table.add_row("latency", _latency(picture))
     table.add_row("rates", _rates(picture))
     table.add_row("breakers", Text(", ".join(map(_breaker, picture.breakers))))
+    if stopped := _stopped(picture):
+        table.add_row("stopped", Text("; ".join(stopped), style="yellow"))
     table.add_row("services", Text(_alive(picture), style="" if all(picture.alive.values()) else "red"))
     return table
 
@@ -66,6 +68,11 @@ def _breaker(breaker: Breaker) -> str:
     if breaker.state == "closed":
         return f"{breaker.target} closed"
     return f"{breaker.target} {breaker.state} ({breaker.reason}; {words.duration(breaker.ahead_s)})"
+
+
+def _stopped(picture: Picture) -> list[str]:
+    pauses = [f"{each.target} paused by {each.owner} ({each.reason})" for each in picture.pauses]
+    return [*pauses, f"{picture.held} devices held"] if picture.held else pauses
 
 
 def _alive(picture: Picture) -> str:

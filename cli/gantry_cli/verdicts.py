@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gantry.ledger import Ledger
+from gantry.streams.controls import By, Pause
+from gantry.streams.lanes import LONGEST_LEGAL_DELAY_S
 from gantry.topology import PROCESSOR_DUTY
-from gantry_cli import words
-from gantry_cli.facts import Breaker, Holder, Process, Server
+from gantry_cli import sentences, words
+from gantry_cli.facts import Breaker, HeldLane, Holder, Process, Server
 
 SOURCES = ("ingest-dahua", "ingest-axis")
 NEEDED = ("processor", "publisher")
@@ -23,16 +25,18 @@ class Facts:
     ledger: Ledger | None  # None: no service has ever started on this site
     breakers: tuple[Breaker, ...]
     holders: tuple[Holder, ...]
-    held_lanes: int
-    now: int  # s since the epoch, on the server's clock
+    pauses: tuple[Pause, ...]
+    held: tuple[HeldLane, ...]
+    now_ms: int  # since the epoch, on the server's clock
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is not all right."""
+    """One thing that a person should know."""
 
     cause: str
     step: str  # what to do next
+    wrong: bool = True  # False: somebody wants it so, or it waits for a decision; nothing is broken
 
 
 def problems(facts: Facts) -> list[Problem]:
@@ -42,8 +46,10 @@ def problems(facts: Facts) -> list[Problem]:
         *_of_processes(facts.processes),
         *_of_ledger(facts.ledger),
         *_of_breakers(facts.breakers),
+        *_of_pauses(facts.pauses, facts.now_ms),
         *_of_holders(facts.holders, facts.processes),
-        *_of_lanes(facts.held_lanes),
+        *_of_lanes(facts.held, facts.now_ms),
+        *_of_letters(facts.ledger),
     ]
 
 
@@ -80,12 +86,20 @@ def _of_ledger(ledger: Ledger | None) -> Iterator[Problem]:
 
 def _of_breakers(breakers: Iterable[Breaker]) -> Iterator[Problem]:
     for breaker in breakers:
-        if breaker.state != "closed":
-            when = f"next probe in {words.duration(breaker.ahead_s)}" if breaker.ahead_s else "a probe is due"
-            yield Problem(
-                f"the breaker of {breaker.target} is {breaker.state} ({breaker.reason or 'no reason given'}), {when}",
-                "check that the IoT Agent can be reached and takes the API key; measures are kept meanwhile",
-            )
+        cause = sentences.breaker(breaker)
+        if breaker.by_hand:
+            yield Problem(cause, f"`gantry breaker reset {breaker.target}` closes it at once", wrong=False)
+        elif breaker.state != "closed":
+            step = "check that the IoT Agent can be reached and takes the API key; measures are kept meanwhile"
+            yield Problem(cause, f"{step} (`gantry breaker status`)")
+        elif breaker.quiet_s:
+            yield Problem(cause, "nothing: it goes on by itself; measures are kept meanwhile", wrong=False)
+
+
+def _of_pauses(pauses: Iterable[Pause], now_ms: int) -> Iterator[Problem]:
+    for pause in pauses:
+        step = f"`gantry resume {pause.target}` lets it go on; measures are kept meanwhile"
+        yield Problem(sentences.pause(pause, now_ms), step, wrong=False)
 
 
 def _of_holders(holders: Iterable[Holder], processes: tuple[Process, ...]) -> Iterator[Problem]:
@@ -100,6 +114,33 @@ def _of_holders(holders: Iterable[Holder], processes: tuple[Process, ...]) -> It
             yield Problem("a processor is alive, but none holds the duty", "ask again in a few seconds; see its log")
 
 
-def _of_lanes(held: int) -> Iterator[Problem]:
-    if held:
-        yield Problem(f"{held} lane(s) are held", "`gantry streams` shows them with their reasons")
+def _of_lanes(held: tuple[HeldLane, ...], now_ms: int) -> Iterator[Problem]:
+    for target in dict.fromkeys(each.target for each in held):
+        here = [each for each in held if each.target == target]
+        by_platform = [each for each in here if each.by == By.PLATFORM]
+        by_people = [each for each in here if each.by == By.OPERATOR]
+        by_nobody = [each for each in here if each not in by_platform and each not in by_people]
+        if by_platform:
+            yield Problem(
+                f"the platform does not know {sentences.some([each.lane for each in by_platform])} of {target} "
+                f"({by_platform[0].reason}), {sum(each.waiting for each in by_platform)} measures wait; each is "
+                f"probed every {words.duration(LONGEST_LEGAL_DELAY_S)} at the latest",
+                "provision what is missing there; `gantry release --all-platform` then tries at once",
+            )
+        if by_people:
+            who = [f"{each.lane} ({sentences.blame(each, now_ms)})" for each in by_people]
+            step = "`gantry hold` lists them, `gantry release DEVICE` lets one go on"
+            yield Problem(f"of {target} people hold {sentences.some(who)}", step, wrong=False)
+        if by_nobody:
+            names = sentences.some([each.lane for each in by_nobody])
+            yield Problem(f"{names} of {target} stand still without a hold", "let them go: `gantry release DEVICE`")
+
+
+def _of_letters(ledger: Ledger | None) -> Iterator[Problem]:
+    events, measures = (ledger.events["dead_in"], ledger.outcomes["dead_out"]) if ledger else (0, 0)
+    if events or measures:
+        yield Problem(
+            f"{events + measures} dead letters wait for a decision ({events} of events, {measures} of measures)",
+            "`gantry dead list` shows them with their reasons",
+            wrong=False,
+        )

@@ -9,6 +9,7 @@ from typing import Any
 
 import redis.exceptions
 
+from gantry import topology
 from gantry.errors import Unavailable
 from gantry.streams.scripts import text
 from gantry_cli import facts
@@ -37,6 +38,7 @@ class Watch:
     async def _look(self) -> Picture:
         client, keys = self.site.client, self.site.keys
         ledger = await self.site.books.read()
+        server_ms = await facts.now_ms(client)
         await self._read_receipts()
         now = time.monotonic()
         return Picture(
@@ -44,7 +46,9 @@ class Watch:
             ledger=ledger,
             latency=self._latencies.now(),
             rates=self._pace.now(now, ledger),
-            breakers=await facts.breakers(client, keys),
+            breakers=await facts.breakers(self.site.controls, server_ms),
+            pauses=await self.site.controls.pauses(server_ms),
+            held=sum([int(await client.hlen(keys.holds(target))) for target in topology.TARGETS]),
             alive=dict(self.alive()),
         )
 

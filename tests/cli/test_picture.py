@@ -7,6 +7,7 @@ from rich.console import Console
 
 from gantry import ledger
 from gantry.streams.books import Audit
+from gantry.streams.controls import Pause
 from gantry_cli import demo, table
 from gantry_cli.facts import Breaker
 from gantry_cli.picture import NEWEST, Latencies, Latency, Pace, Picture, Rates
@@ -40,6 +41,14 @@ def test_the_table_has_every_term_and_its_verdict():
     assert "p50 3 ms, p99 40 ms (6 in 10 s)" in text
     assert "crowd open (503 [x]; 12 s)" in text
     assert "1 of 2 processes alive; not: publisher" in text
+
+
+def test_what_people_stopped_stands_in_both():
+    pause = Pause(target="evd", until_ms=0, since_ms=1, owner="anna", reason="[road] works")
+    picture = a_picture(pauses=(pause,), held=2)
+    for said in (shown(picture), table.plain(picture)):
+        assert "evd paused by anna ([road] works)" in said and "2 devices held" in said
+    assert "held" not in table.plain(a_picture()) and "stopped" not in shown(a_picture())
 
 
 def test_the_table_says_by_how_much_a_line_is_off():

@@ -3,9 +3,12 @@ from __future__ import annotations
 import pytest
 
 from gantry.settings import Settings
+from gantry.streams.controls import Controls, Note
 from gantry_cli import status
-from gantry_cli.facts import Server
+from gantry_cli.facts import Breaker, Server
 from gantry_cli.verdicts import Facts, problems
+
+NOTE = Note("anna@north", "[road] works")
 
 
 async def alive(stage, service: str, **fields: str) -> str:
@@ -79,7 +82,75 @@ async def test_a_duty_of_a_dead_process_and_a_held_lane_are_problems(healthy, co
     await healthy.client.zadd(healthy.keys.due("evd"), {"cam": "+inf"})
     assert await status.run(config, said, as_json=True) == 1
     causes = [problem["cause"] for problem in said.document["problems"]]
-    assert causes == ["recorder/north is held by gone-1, which is not alive", "1 lane(s) are held"]
+    assert causes == ["recorder/north is held by gone-1, which is not alive", "cam of evd stand still without a hold"]
+
+
+async def test_what_people_stopped_is_said_and_is_not_wrong(healthy, config, said):
+    controls = Controls(healthy.client, healthy.calls, healthy.keys)
+    await healthy.fill_lane(2)
+    await controls.pause("evd", NOTE, for_s=3 * 3600)
+    await controls.hold("evd", "cam", NOTE)
+    await controls.open_breaker("crowd", NOTE, for_s=600)
+    await healthy.client.hincrby(healthy.keys.ledger, "dead_in", 1)  # and a letter, with its event
+    await healthy.client.hincrby(healthy.keys.ledger, "received", 1)
+    assert await status.run(config, said, as_json=False) == 0
+    verdict, rest = said.text.split("ALL RIGHT\nto be known:\n")
+    assert "NOT" not in verdict.splitlines()[-1]
+    breaker, pause, held, letters = rest.splitlines()
+    assert "crowd is open (operator: anna@north: [road] works), next probe in 10 min" in breaker
+    assert "`gantry breaker reset crowd`" in breaker
+    assert "evd is paused until 2" in pause and " UTC (in 3.0 h), by anna@north since 2" in pause
+    assert pause.endswith(": [road] works. Next: `gantry resume evd` lets it go on; measures are kept meanwhile")
+    assert "of evd people hold cam (by anna@north since 2" in held and "`gantry release DEVICE`" in held
+    assert "1 dead letters wait for a decision (1 of events, 0 of measures)" in letters
+
+
+async def test_what_people_stopped_is_told_to_programs(healthy, config, said):
+    controls = Controls(healthy.client, healthy.calls, healthy.keys)
+    await controls.pause("evd", NOTE)
+    await controls.hold("evd", "cam", NOTE)
+    assert await status.run(config, said, as_json=True) == 0
+    document = said.document
+    assert document["ok"] and document["problems"] == [] and len(document["notices"]) == 2
+    assert document["pauses"][0]["reason"] == "[road] works" and document["pauses"][0]["until_ms"] == 0
+    [held] = document["holds"]
+    assert (document["held_lanes"], held["lane"], held["by"], held["waiting"]) == (1, "cam", "operator", 0)
+    assert held["next_s"] is None
+
+
+async def test_devices_that_the_platform_does_not_know_are_wrong(healthy, config, said):
+    now_ms = int((await healthy.client.time())[0]) * 1000
+    for number in range(5):
+        lane = f"cam-{number}"
+        await healthy.fill_lane(1, lane)
+        await healthy.client.hset(healthy.keys.holds("evd"), lane, f"platform\n{now_ms}\n\n404 DEVICE_NOT_FOUND")
+        await healthy.client.zadd(healthy.keys.due("evd"), {lane: now_ms + 300_000})
+    assert await status.run(config, said, as_json=True) == 1
+    [problem] = said.document["problems"]
+    assert problem["cause"] == (
+        "the platform does not know cam-0, cam-1, cam-2 and 2 more of evd (404 DEVICE_NOT_FOUND), 5 measures wait; "
+        "each is probed every 10 min at the latest"
+    )
+    assert "gantry release --all-platform" in problem["next"]
+    assert 290 < said.document["holds"][0]["next_s"] <= 301
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong", "words"),
+    [
+        ({"state": "half", "ahead_s": 12.0, "probe": "cam"}, True, "half open (503), one probe is under way (cam)"),
+        ({"state": "open", "ahead_s": 0.0}, True, "is open (503), a probe is due"),
+        ({"state": "closed", "ahead_s": 0.0, "quiet_s": 30.0}, False, "asked for quiet: 30 s more"),
+        ({"state": "closed", "ahead_s": 0.0}, None, ""),
+    ],
+)
+def test_what_a_breaker_means(fields, wrong, words):
+    server = Server(product="valkey 9", weaknesses=(), used=0, maximum=100)
+    breakers = (Breaker(**{"target": "evd", "reason": "503", **fields}),)
+    seen = Facts(server=server, processes=(), ledger=None, breakers=breakers, holders=(), pauses=(), held=(), now_ms=0)
+    found = [problem for problem in problems(seen) if "breaker" in problem.cause]
+    assert [problem.wrong for problem in found] == ([] if wrong is None else [wrong])
+    assert all(words in problem.cause for problem in found)
 
 
 async def test_a_ledger_out_of_balance_is_a_problem(healthy, config, said):
@@ -95,7 +166,7 @@ async def test_a_ledger_out_of_balance_is_a_problem(healthy, config, said):
 def test_the_memory_ladder(used, stopped):
     server = Server(product="valkey 9", weaknesses=(), used=used, maximum=100)
     assert server.stopped == stopped
-    seen = Facts(server=server, processes=(), ledger=None, breakers=(), holders=(), held_lanes=0, now=0)
+    seen = Facts(server=server, processes=(), ledger=None, breakers=(), holders=(), pauses=(), held=(), now_ms=0)
     assert any("maxmemory" in problem.cause for problem in problems(seen)) == bool(stopped)
 
 
