@@ -9,7 +9,7 @@ from typing import Annotated
 import dotenv
 import typer
 
-from gantry_cli import audit, breaker, certs, demo, hold, pause, running, status, streams, up
+from gantry_cli import audit, breaker, certs, dead, demo, hold, pause, running, status, streams, up
 from gantry_cli.asking import Asker, Json
 from gantry_cli.output import Output
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.add_typer(pause.app)
 app.add_typer(hold.app)
 app.add_typer(breaker.app, name="breaker")
+app.add_typer(dead.app, name="dead")
 app.add_typer(certs.app, name="certs")
 
 
