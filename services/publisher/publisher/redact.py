@@ -19,26 +19,25 @@ HIDDEN = "***"
 
 _ERROR = re.compile(  # the name is always first; holds for a body that was cut, too
     rb'\s*\{\s*"name"\s*:\s*"(?P<name>[A-Za-z_][A-Za-z0-9_]{0,63})"'
-    rb'(?:\s*,\s*"message"\s*:\s*"(?P<message>(?:[^"\\]|\\.)*+)(?P<end>"?))?',
+    rb'(?:\s*,\s*"message"\s*:\s*"(?P<message>[^"\\]*(?:\\.[^"\\]*)*)(?P<end>"?))?',
     re.DOTALL,
 )
-_BEHIND = re.compile(  # what these words introduce is not told
-    r"\b(?P<word>values?|tokens?|trust|api.?key|key|k|password|secret|auth\w*|missing)\s*(?:[:=]|\bfor\b).*",
+_VALUE = re.compile(  # behind a colon, an equals sign and these words stand values
+    r"(?P<kept>:(?=\s|$)|=|(?<!Unexpected )\btokens?\b|\btrust\b|\bkey\b)\s*.*",
     re.DOTALL | re.IGNORECASE,
 )
 _PIECES = re.compile(
     r"""
     "(?P<quoted>[^"]*)"?
-    | \[(?P<listed>[^\[\]]*)\]?
+    | \[(?P<listed>[^\[\]]+)\]?
+    | '[^'\s]{2,}'
     | [A-Za-z0-9+/=_-]{20,}  # tokens in hex or base64
     """,
     re.VERBOSE,
 )
 _HARMLESS = re.compile(
     r"""
-    /[a-z/]{0,19}  # a resource, as /iot/json
-    | "?(?:API\ Key|Device\ I[dD])"?
-    | [\d T:Z.+-]{0,40}  # a time
+    [\d T:Z.+-]{0,40}  # a time
     | application/json,\ text/plain,[a-z+,/\ -]{0,80}  # the types that the agent takes
     """,
     re.VERBOSE,
@@ -84,7 +83,7 @@ def _message(raw: bytes, whole: bool, secrets: Sequence[str]) -> str:
         return ""
     plain = _printable(text)
     wording, brace, _ = _scrubbed(plain, secrets).partition("{")
-    told = _PIECES.sub(_told, _BEHIND.sub(rf"\g<word>: {HIDDEN}", wording)).strip()
+    told = _PIECES.sub(_told, _VALUE.sub(rf"\g<kept> {HIDDEN}", wording)).strip()
     return f"{told}…" if brace else told
 
 
@@ -113,14 +112,26 @@ def _scrubbed(text: str, secrets: Sequence[str]) -> str:
 @lru_cache(maxsize=32)
 def _spellings(secret: str) -> re.Pattern[str]:
     """A secret as it is, and as URLs, JSON and HTML may spell it, each character in its own way."""
-    return re.compile("".join(map(_spelled, secret)))
+    return re.compile("".join(_spelled(run[0]) for run in _RUNS.finditer(secret)))
 
 
-def _spelled(character: str) -> str:
+_RUNS = re.compile(r"\\+|[^\x00-\x7f]+|.", re.DOTALL)
+
+
+def _spelled(run: str) -> str:
+    """Possessive where runs are of any length: no text may take long to look through."""
+    if run.startswith("\\"):
+        return rf"(?:\\++|(?i:%(?:25)*5c|\\+u005c){{{len(run)}}})"
+    if not run.isascii():
+        return rf"(?:{''.join(map(_ways, run))}|[\ufffd?]++)"  # or what other encodings make of it
+    return _ways(run)
+
+
+def _ways(character: str) -> str:
     percent = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode("utf-8", "replace"))
     units = character.encode("utf-16-be", "surrogatepass")
-    escaped = "".join(rf"\\+u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+    escaped = "".join(rf"\\*+u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
     ways = [re.escape(character), f"(?i:{percent})", f"(?i:{escaped})", re.escape(html.escape(character))]
     ways += [r"\+"] if character == " " else []
-    ways += [r"\\+" + re.escape(character)] if character in '"/\\' else []
+    ways += [r"\\++" + re.escape(character)] if character in '"/' else []
     return f"(?:{'|'.join(dict.fromkeys(ways))})"
