@@ -22,7 +22,7 @@ from pydantic import SecretStr
 
 import gantry
 from gantry.clock import Clock
-from publisher.classify import Answer, Failure
+from publisher.classify import Answer, Failure, retry_after_s
 from publisher.transport import failure_of, transport
 
 MAX_ANSWER = 64_000
@@ -51,7 +51,9 @@ class Address:
     keys: Mapping[str, SecretStr]  # target → API key
     timeout_s: float  # for a whole request, connection included
     connections: int
+    connect_timeout_s: float = 5.0
     ca_file: Path | None = None  # None: the system's authorities
+    proxy: SecretStr | None = None  # a URL; never the environment's
 
 
 class Platform:
@@ -59,8 +61,8 @@ class Platform:
 
     def __init__(self, address: Address, clock: Clock) -> None:
         self._address, self._clock = address, clock
-        self._transport = transport(address.connections, address.ca_file)
-        self._extensions = {"timeout": _phases(address.timeout_s).as_dict()}
+        self._transport = transport(address.connections, address.ca_file, address.proxy)
+        self._extensions = {"timeout": _phases(address.timeout_s, address.connect_timeout_s).as_dict()}
         self._url_of = lru_cache(maxsize=_CACHED_URLS)(self._build_url)
 
     async def __aenter__(self) -> Self:
@@ -96,7 +98,9 @@ class Platform:
         finally:
             await response.aclose()
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return Answer(response.status_code, kind, body, cut), "x-processing-time" in response.headers
+        asked = response.headers.get("retry-after")
+        wait_s = retry_after_s(asked, self._clock.now_us() / 1_000_000) if asked else None
+        return Answer(response.status_code, kind, body, cut, wait_s), "x-processing-time" in response.headers
 
     def _build_url(self, target: str, device: str) -> httpx.URL:
         key = self._address.keys[target].get_secret_value()
@@ -114,6 +118,6 @@ async def _bounded(response: httpx.Response) -> tuple[bytes, bool]:
     return b"".join(parts), False
 
 
-def _phases(total_s: float) -> httpx.Timeout:
-    """Each below the total, which alone is a promise."""
-    return httpx.Timeout(total_s * 0.95, connect=min(5.0, total_s / 2))
+def _phases(total_s: float, connect_s: float) -> httpx.Timeout:
+    """Each below the total, which alone is a promise; connecting is up to the end of the TLS handshake."""
+    return httpx.Timeout(total_s * 0.95, connect=min(connect_s, total_s * 0.95))

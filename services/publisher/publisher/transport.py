@@ -14,19 +14,23 @@ from pathlib import Path
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from pydantic import SecretStr
 
 from publisher.classify import Failure
 
 KEEP_ALIVE_S = 4.0  # the agent closes an idle connection after 5 to 6 s; we do it first
 
 
-def transport(connections: int, ca_file: Path | None) -> httpx.AsyncBaseTransport:
-    """At most so many connections; `ca_file` None: the system's authorities. Opens nothing before the first request."""
+def transport(connections: int, ca_file: Path | None, proxy: SecretStr | None = None) -> httpx.AsyncBaseTransport:
+    """At most so many connections; `ca_file` None: the system's authorities; `proxy`: a URL, user and all.
+
+    Opens nothing before the first request. Raises OSError for a file that holds no certificates.
+    """
     trust = ssl.create_default_context(cafile=ca_file)
-    return AiohttpTransport(verify=trust, trust_env=False, client=lambda: _session(connections, trust))
+    return AiohttpTransport(verify=trust, trust_env=False, client=lambda: _session(connections, trust, proxy))
 
 
-def _session(connections: int, trust: ssl.SSLContext) -> aiohttp.ClientSession:
+def _session(connections: int, trust: ssl.SSLContext, proxy: SecretStr | None) -> aiohttp.ClientSession:
     reuse = aiohttp.TraceConfig()
     reuse.on_connection_reuseconn.append(_note_reuse)
     return aiohttp.ClientSession(
@@ -34,6 +38,7 @@ def _session(connections: int, trust: ssl.SSLContext) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
+        proxy=proxy.get_secret_value() if proxy else None,
         middlewares=(_exchange,),
         trace_configs=[reuse],
     )
@@ -71,7 +76,8 @@ def _unanswered(error: aiohttp.ClientConnectionError) -> bool:
 
 
 _KINDS: tuple[tuple[type[BaseException], Failure], ...] = (
-    (aiohttp.ClientConnectorError, Failure.CONNECT),
+    (ssl.SSLCertVerificationError, Failure.CERTIFICATE),
+    (aiohttp.ClientConnectorError, Failure.CONNECT),  # a handshake that failed otherwise, too
     (aiohttp.ConnectionTimeoutError, Failure.CONNECT),
     (aiohttp.InvalidURL, Failure.CONNECT),
     (aiohttp.NonHttpUrlClientError, Failure.CONNECT),
@@ -82,18 +88,19 @@ _KINDS: tuple[tuple[type[BaseException], Failure], ...] = (
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The kind of failure behind an exception of the clients; a handshake that was merely cut counts as `connect`."""
-    causes = tuple(_causes(error))
-    if any(map(_is_tls, causes)):
-        return Failure.TLS
-    kinds = (failure for cause in causes for kind, failure in _KINDS if isinstance(cause, kind))
-    return next(kinds, Failure.RESET)
+    """The kind of failure behind an exception of the clients."""
+    for cause in _causes(error):
+        if isinstance(cause, aiohttp.ClientHttpProxyError):
+            return _refused_by_proxy(cause.status)
+        for kind, failure in _KINDS:
+            if isinstance(cause, kind):
+                return failure
+    return Failure.RESET
 
 
-def _is_tls(cause: BaseException) -> bool:
-    """Errors of aiohttp itself are of ssl's kinds, too, whatever their cause was."""
-    cut = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-    return isinstance(cause, ssl.SSLError) and not isinstance(cause, (*cut, aiohttp.ClientError))
+def _refused_by_proxy(status: int) -> Failure:
+    """What a CONNECT that failed speaks of: us, or the way behind the proxy."""
+    return Failure.PROXY if status in range(400, 500) and status not in (408, 429) else Failure.CONNECT
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
