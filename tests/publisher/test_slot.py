@@ -66,7 +66,7 @@ async def shop(client, calls, keys):
             desk=desk,
             lanes=Lanes(calls, keys),
             platform=platform,
-            limits=lambda arrays: some_limits(batch_max=30 if arrays else 1),
+            limits={False: some_limits(batch_max=1), True: some_limits()},
             timeout_s=5,
             secrets=[],
             clock=clock,

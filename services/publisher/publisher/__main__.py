@@ -18,7 +18,7 @@ from gantry.streams.client import Client, connect
 from gantry.streams.gauges import LedgerGauges
 from gantry.streams.lanes import Lanes
 from gantry.streams.patience import Patience
-from gantry.streams.scripts import Scripts
+from gantry.streams.pipelined import Pipelined
 from gantry.topology import Topology
 from publisher import telemetry
 from publisher.config import Config
@@ -36,7 +36,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     """Run until `stop`."""
     clock, keys = SystemClock(), Topology(config.gantry_site)
     client, news = connect(config.redis_url, NAME), connect(config.redis_url, f"{NAME}-news", block_s=NEWS_BLOCK_S)
-    calls, health = Scripts(client), Health(clock)
+    calls, health = Pipelined(client), Health(clock)
     presence = Presence(service=NAME, config=config, calls=calls, keys=keys, health=health, clock=clock)
     gauges = LedgerGauges(Books(client, calls, keys), telemetry.TERMS, streams=("events",))
     address = Address(
@@ -70,6 +70,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
             grace_s=grace_s(config) + SETTLE_S,
         )
     finally:
+        await calls.aclose()
         await client.aclose()
         await news.aclose()
 
@@ -85,7 +86,7 @@ def build(  # noqa: PLR0913 - what it wires is what it takes
     health: Health,
     client: Client,
     news: Client,
-    calls: Scripts,
+    calls: Pipelined,
     platform: Platform,
     stop: asyncio.Event,
 ) -> Publisher:
@@ -100,7 +101,7 @@ def build(  # noqa: PLR0913 - what it wires is what it takes
             desk=desk,
             lanes=lanes,
             platform=platform,
-            limits=config.limits,
+            limits={arrays: config.limits(arrays) for arrays in (False, True)},
             timeout_s=config.iota_timeout_s,
             secrets=[key.get_secret_value() for key in config.keys.values()],
             clock=clock,

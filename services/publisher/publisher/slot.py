@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,7 +36,7 @@ class Slot:
     desk: Desk
     lanes: Lanes
     platform: Platform
-    limits: Callable[[bool], Limits]  # whether arrays may be sent → what the turn enforces
+    limits: Mapping[bool, Limits]  # whether arrays may be sent → what the turn enforces
     timeout_s: float
     secrets: Sequence[str]  # what no letter may repeat
     clock: Clock
@@ -109,4 +109,4 @@ class Slot:
             telemetry.platform_speaks_arrays(self.desk.target, arrays=post.arrays)
 
     def _limits(self) -> Limits:
-        return self.limits(self.desk.arrays)
+        return self.limits[self.desk.arrays]

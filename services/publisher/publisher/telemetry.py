@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -64,6 +66,12 @@ BREAKER = Gauge(
 MEMORY_FULL = Gauge("gantry_publisher_pull_stopped", "1 while memory is too short to pull into lanes.")
 
 
+@functools.cache
+def _of(metric: Any, *labels: str) -> Any:
+    """The series itself: to find it by its labels costs more than to move it."""
+    return metric.labels(*labels)
+
+
 def pulled(count: int, *, memory_full: bool) -> None:
     """Measures went to their lanes, or none for want of memory."""
     PULLED.inc(count)
@@ -77,8 +85,8 @@ def pull_stopped_for_memory() -> None:
 
 def answered(target: str, settlement: Settlement, judgement: Judgement, seconds: float) -> None:
     """A request was answered, or failed; settling follows."""
-    ATTEMPTS.labels(target, judgement.kind.value, judgement.reason).inc()
-    REQUEST_SECONDS.labels(target).observe(seconds)
+    _of(ATTEMPTS, target, judgement.kind.value, judgement.reason).inc()
+    _of(REQUEST_SECONDS, target).observe(seconds)
     if judgement.kind is Kind.DELIVERED:
         return
     log.log(
@@ -103,8 +111,8 @@ def settled(target: str, settlement: Settlement, now_us: int) -> None:
     if outcome is Outcome.DELIVERED and grant.resent:
         RESENT.labels(target).inc()
     elif outcome is Outcome.DELIVERED:
-        PUBLISHED.labels(target).inc(len(grant.items))
-        age_seconds = AGE_SECONDS.labels(target)
+        _of(PUBLISHED, target).inc(len(grant.items))
+        age_seconds = _of(AGE_SECONDS, target)
         for item in grant.items:
             age_seconds.observe(max(0.0, (now_us - item.t_rx) / 1_000_000))
     elif outcome is Outcome.REFUSED and len(grant.items) == 1 and not grant.resent:

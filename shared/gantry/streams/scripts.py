@@ -7,6 +7,7 @@ reply; that, and only that, makes it right to do so (patience.py).
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.resources
 import re
 from collections.abc import Sequence
@@ -44,6 +45,12 @@ def source(name: str) -> str:
     return _INCLUDE.sub(lambda line: (folder / "lib" / f"{line[1]}.lua").read_text(encoding="utf-8"), text)
 
 
+@functools.cache
+def digest(name: str) -> str:
+    """By which a server knows the script."""
+    return hashlib.sha1(source(name).encode(), usedforsecurity=False).hexdigest()
+
+
 class Once(Protocol):
     """One attempt at a script; the trial puts lost replies and interleavings here."""
 
@@ -73,12 +80,17 @@ class Scripts:
             script = self._registered[name] = self.client.register_script(source(name))
         try:
             return await script(keys=list(keys), args=list(arguments))
-        except _AWAY as error:
-            raise Unavailable(f"{name}: {type(error).__name__}: {error}") from error
-        except redis.exceptions.ResponseError as error:
-            if str(error).startswith(_AWAY_WORDS):
-                raise Unavailable(f"{name}: {error}") from error
+        except redis.exceptions.RedisError as error:
+            raise_if_away(name, error)
             raise
+
+
+def raise_if_away(name: str, error: redis.exceptions.RedisError) -> None:
+    """Raises Unavailable where the server is away, loading or full, so that a repetition helps."""
+    if isinstance(error, _AWAY):
+        raise Unavailable(f"{name}: {type(error).__name__}: {error}") from error
+    if isinstance(error, redis.exceptions.ResponseError) and str(error).startswith(_AWAY_WORDS):
+        raise Unavailable(f"{name}: {error}") from error
 
 
 def text(value: Any) -> str:
