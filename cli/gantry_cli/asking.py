@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,14 @@ class Asker:
         """Who asks, e.g. "anna@north"; behind sudo the person, not root."""
         environ = self.environ()
         names = (environ.get(name) for name in ("SUDO_USER", "USER", "LOGNAME"))
-        return f"{next(filter(None, names), f'uid-{os.getuid()}')}@{socket.gethostname()}"
+        return f"{next(filter(None, names), None) or _login()}@{socket.gethostname()}"
+
+
+def _login() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user needs no name
+        return f"uid-{os.getuid()}"
 
 
 def asker(ctx: typer.Context) -> Asker:

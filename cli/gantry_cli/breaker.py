@@ -97,7 +97,7 @@ def _table(found: Sequence[Breaker], now: int) -> Table:
     made = table("breakers", "target", "state", "since", "next", "#failures", "#trips", "failed last", "cause")
     for each in found:
         waits = sentences.upcoming(each) if each.state != "closed" else sentences.quiet(each)
-        since = sentences.since(each.since_ms, now).removeprefix("since ") if each.since_ms else "the beginning"
+        since = sentences.since(each.since_ms, now) if each.since_ms else "the beginning"
         figures = (str(each.failures), str(each.trips))
         add_row(made, [each.target, each.state, since, waits, *figures, each.last, sentences.cause(each)])
     return made

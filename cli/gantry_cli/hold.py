@@ -92,7 +92,7 @@ async def release(site: Site, device: str, targets: Sequence[str]) -> Reply:
     found = {target: each for target, each in changed.items() if each.found}
     if not found and not any([await site.controls.knows(target, device) for target in targets]):
         raise Malformed(await _unknown(site, device, targets))
-    rows = [f"{device} of {target} goes on: {each.waiting} measures wait" for target, each in found.items()]
+    rows = [f"{device} of {target} goes on: {sentences.measures(each.waiting)}" for target, each in found.items()]
     return Reply(_report(await _all(site)), rows or [f"{device} was not held at {' or '.join(targets)}"])
 
 
@@ -102,12 +102,14 @@ async def release_platform(site: Site, targets: Sequence[str]) -> Reply:
     for held in await _all(site):
         if held.by == By.PLATFORM and held.target in targets:
             count += (await site.controls.release(held.target, held.lane, only=By.PLATFORM)).found
-    return Reply(_report(await _all(site)), [f"{count} devices are tried now"])
+    return Reply(_report(await _all(site)), [f"{count} device{'s are' if count != 1 else ' is'} tried now"])
 
 
 def _held(target: str, device: str, changed: Changed) -> list[str]:
     before = ", instead of the hold before" if changed.found else ""
-    rows = [f"{device} of {target} is held until `gantry release {device}`{before}: {changed.waiting} measures wait"]
+    rows = [
+        f"{device} of {target} is held until `gantry release {device}`{before}: {sentences.measures(changed.waiting)}"
+    ]
     return [*rows, "  a request is under way; it is still settled"] if changed.under_way else rows
 
 
@@ -135,6 +137,6 @@ def _table(held: Sequence[HeldLane], now: int) -> Table:
     made = table("held devices", "target", "device", "by", "since", "#waiting", "goes on", "reason")
     for each in held:
         by = each.owner if each.by == By.OPERATOR and each.owner else each.by
-        since = sentences.since(each.since_ms, now).removeprefix("since ")
+        since = sentences.since(each.since_ms, now)
         add_row(made, [each.target, each.lane, by, since, str(each.waiting), sentences.standing(each), each.reason])
     return made

@@ -47,7 +47,7 @@ class Output:
 
 def table(title: str, *columns: str) -> Table:
     """A table; a column whose name begins with # holds figures."""
-    made = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    made = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False)
     for column in columns:
         made.add_column(column.lstrip("#"), justify="right" if column.startswith("#") else "left", overflow="fold")
     return made

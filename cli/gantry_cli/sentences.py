@@ -18,13 +18,13 @@ def moment(at_ms: int) -> str:
 
 
 def since(at_ms: int, now_ms: int) -> str:
-    """E.g. "since 2026-01-15 02:31 UTC (34 min)"."""
-    return f"since {moment(at_ms)} ({words.duration(max(0, now_ms - at_ms) / 1000)})" if at_ms else "since ?"
+    """E.g. "2026-01-15 02:31 UTC (34 min ago)"."""
+    return f"{moment(at_ms)} ({words.duration(max(0, now_ms - at_ms) / 1000)} ago)" if at_ms else "?"
 
 
 def blame(each: Pause | HeldLane, now_ms: int) -> str:
     """Who, since when, and why."""
-    return f"by {each.owner or '?'} {since(each.since_ms, now_ms)}: {each.reason or '?'}"
+    return f"by {each.owner or '?'} since {since(each.since_ms, now_ms)}: {each.reason or '?'}"
 
 
 def until(each: Pause, now_ms: int) -> str:
@@ -73,6 +73,11 @@ def standing(each: HeldLane) -> str:
     if each.next_s is None:
         return f"after `gantry release {each.lane}`"
     return f"probe in {words.duration(each.next_s)}" if each.next_s > 0 else "a probe is due"
+
+
+def measures(count: int) -> str:
+    """E.g. "1 measure waits"."""
+    return "1 measure waits" if count == 1 else f"{count} measures wait"
 
 
 def some(names: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich.console import Group as Above
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -177,7 +179,7 @@ def stream_table(streams: Sequence[Stream]) -> Table:
     return made
 
 
-def lane_table(target: Target) -> Table | Text:
+def lane_table(target: Target) -> RenderableType:
     """The longest lanes."""
     title = f"lanes of {target.target}" + (f" (and {target.more} shorter ones)" if target.more else "")
     if target.pause:
@@ -186,12 +188,12 @@ def lane_table(target: Target) -> Table | Text:
         title += f", {target.held} held (`gantry hold` lists them)"
     if not target.lanes:
         return Text(f"{title}: none", style="italic")
-    made = table(title, "lane", "#length", "state", "#attempts", "#batch", "reason")
+    made = table("", "lane", "#length", "state", "#attempts", "#batch", "reason")
     for lane in target.lanes:
         batch = "" if lane.batch is None else str(lane.batch)
         reason = lane.hold.reason if lane.hold else lane.reason
         add_row(made, [lane.name, str(lane.length), _state(lane, target.pause), str(lane.attempts), batch, reason])
-    return made
+    return Above(Text(title, style="italic"), made)  # a table's own title is as narrow as the table
 
 
 def _state(lane: Lane, pause: Pause | None) -> str:

@@ -123,7 +123,7 @@ def _of_lanes(held: tuple[HeldLane, ...], now_ms: int) -> Iterator[Problem]:
         if by_platform:
             yield Problem(
                 f"the platform does not know {sentences.some([each.lane for each in by_platform])} of {target} "
-                f"({by_platform[0].reason}), {sum(each.waiting for each in by_platform)} measures wait; each is "
+                f"({by_platform[0].reason}), {sentences.measures(sum(each.waiting for each in by_platform))}; each is "
                 f"probed every {words.duration(LONGEST_LEGAL_DELAY_S)} at the latest",
                 "provision what is missing there; `gantry release --all-platform` then tries at once",
             )
@@ -133,14 +133,16 @@ def _of_lanes(held: tuple[HeldLane, ...], now_ms: int) -> Iterator[Problem]:
             yield Problem(f"of {target} people hold {sentences.some(who)}", step, wrong=False)
         if by_nobody:
             names = sentences.some([each.lane for each in by_nobody])
-            yield Problem(f"{names} of {target} stand still without a hold", "let them go: `gantry release DEVICE`")
+            yield Problem(
+                f"standing still without a hold, of {target}: {names}", "let them go: `gantry release DEVICE`"
+            )
 
 
 def _of_letters(ledger: Ledger | None) -> Iterator[Problem]:
     events, measures = (ledger.events["dead_in"], ledger.outcomes["dead_out"]) if ledger else (0, 0)
     if events or measures:
         yield Problem(
-            f"{events + measures} dead letters wait for a decision ({events} of events, {measures} of measures)",
+            f"dead letters wait for a decision: {events} of events, {measures} of measures",
             "`gantry dead list` shows them with their reasons",
             wrong=False,
         )

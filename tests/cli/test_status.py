@@ -82,7 +82,10 @@ async def test_a_duty_of_a_dead_process_and_a_held_lane_are_problems(healthy, co
     await healthy.client.zadd(healthy.keys.due("evd"), {"cam": "+inf"})
     assert await status.run(config, said, as_json=True) == 1
     causes = [problem["cause"] for problem in said.document["problems"]]
-    assert causes == ["recorder/north is held by gone-1, which is not alive", "cam of evd stand still without a hold"]
+    assert causes == [
+        "recorder/north is held by gone-1, which is not alive",
+        "standing still without a hold, of evd: cam",
+    ]
 
 
 async def test_what_people_stopped_is_said_and_is_not_wrong(healthy, config, said):
@@ -102,7 +105,7 @@ async def test_what_people_stopped_is_said_and_is_not_wrong(healthy, config, sai
     assert "evd is paused until 2" in pause and " UTC (in 3.0 h), by anna@north since 2" in pause
     assert pause.endswith(": [road] works. Next: `gantry resume evd` lets it go on; measures are kept meanwhile")
     assert "of evd people hold cam (by anna@north since 2" in held and "`gantry release DEVICE`" in held
-    assert "1 dead letters wait for a decision (1 of events, 0 of measures)" in letters
+    assert "dead letters wait for a decision: 1 of events, 0 of measures" in letters
 
 
 async def test_what_people_stopped_is_told_to_programs(healthy, config, said):
