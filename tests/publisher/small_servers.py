@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -47,10 +47,10 @@ async def a_platform(
     *,
     timeout_s: float = 5.0,
     connections: int = 8,
-    ca_file: Path | None = None,
+    **options: Any,
 ) -> AsyncIterator[Platform]:
     held = {target: SecretStr(key) for target, key in keys.items()}
-    address = Address(base=base, keys=held, timeout_s=timeout_s, connections=connections, ca_file=ca_file)
+    address = Address(base=base, keys=held, timeout_s=timeout_s, connections=connections, **options)
     async with Platform(address, SystemClock()) as opened:
         yield opened
 

@@ -11,15 +11,12 @@ import pytest
 import small_servers
 from small_servers import MEASURE
 
-from gantry.streams.lanes import Outcome
 from publisher import platform
-from publisher.classify import Answer, Failure, classify
+from publisher.classify import Answer, Failure, Kind, judge
 from publisher.platform import Platform
 from twins.agent.handle import AgentHandle, started
 
 KEYS = {"evd": "e&k+1/§", "crowd": "crowd-key"}
-DELIVERED, TRANSIENT, REFUSED = Outcome.DELIVERED, Outcome.TRANSIENT, Outcome.REFUSED
-DEFERRED = Outcome.DEFERRED
 
 
 @pytest.fixture(scope="module")
@@ -39,65 +36,78 @@ def a_platform(base: str, **options: float) -> contextlib.AbstractAsyncContextMa
     return small_servers.a_platform(base, KEYS, **options)
 
 
-STATUS_ALONE = {  # nothing arrived, and the status is all that the reason says
-    400: "html_400 unknown_400",
-    403: "html_403",
-    404: "wrong_path",
-    405: "html_405",
-    408: "408",
-    415: "unsupported_charset",
-    429: "429 429_retry_after 429_retry_after_date broker_429",
-    500: "broker_500 broker_html unknown_error old_syntax_error old_too_large type_error security_missing token_error "
-    "authentication_error db_error type_not_found html_500",
-    502: "html_502 broker_502",
-    503: "broker_503 html_503 503_retry_after 503_retry_after_date",
-    504: "html_504 broker_504",
-}
+DELIVERED, MISROUTED, TRANSIENT, TARGET = Kind.DELIVERED, Kind.MISROUTED, Kind.TRANSIENT, Kind.TARGET
 
-# name → (status, or how it failed; measures that reached the broker; outcome; reason)
-ROWS: dict[str, tuple[int | Failure, int, Outcome, str]] = {
+# name → (status, or how it failed; measures that reached the broker; kind; reason)
+ROWS: dict[str, tuple[int | Failure, int, Kind, str]] = {
     "ok": (200, 1, DELIVERED, "delivered"),
     "ok_not_applied": (200, 0, DELIVERED, "delivered"),  # nobody can tell: read back once per group
     "garbage": (200, 1, DELIVERED, "delivered"),
     "ok_blanks": (200, 1, DELIVERED, "delivered"),
     "ok_close": (200, 1, DELIVERED, "delivered"),
     "slow": (200, 1, DELIVERED, "delivered"),
-    "ok_wrong_body": (200, 0, TRANSIENT, "misrouted"),
-    "ok_empty": (200, 1, TRANSIENT, "misrouted"),
-    "ok_huge": (200, 1, TRANSIENT, "misrouted"),
-    "html_200": (200, 0, TRANSIENT, "misrouted"),
-    "204": (204, 0, TRANSIENT, "misrouted"),
-    "301": (301, 0, TRANSIENT, "misrouted"),
-    "broker_302": (302, 0, TRANSIENT, "misrouted"),
-    "bad_timestamp": (400, 0, REFUSED, "BAD_TIMESTAMP"),
-    "syntax_error": (400, 0, REFUSED, "SyntaxError"),
-    "too_large": (413, 0, REFUSED, "PayloadTooLargeError"),
-    "broker_413": (413, 0, REFUSED, "http_413"),
-    "html_413": (413, 0, REFUSED, "http_413"),
-    "params_missing": (400, 0, TRANSIENT, "MANDATORY_PARAMS_NOT_FOUND"),
-    "unsupported_type": (400, 0, TRANSIENT, "UNSUPPORTED_TYPE"),
-    "group_not_found": (404, 0, TRANSIENT, "DEVICE_GROUP_NOT_FOUND"),
-    "device_not_found": (404, 0, DEFERRED, "DEVICE_NOT_FOUND"),
-    "broker_404": (404, 0, DEFERRED, "DEVICE_NOT_FOUND"),
-    "broker_400": (400, 0, DEFERRED, "ENTITY_GENERIC_ERROR"),
-    "broker_422": (422, 0, DEFERRED, "ENTITY_GENERIC_ERROR"),
-    "broker_auth": (500, 0, TRANSIENT, "ACCESS_FORBIDDEN"),
+    "ok_wrong_body": (200, 0, MISROUTED, "misrouted"),
+    "ok_empty": (200, 1, MISROUTED, "misrouted"),
+    "ok_huge": (200, 1, MISROUTED, "misrouted"),
+    "html_200": (200, 0, MISROUTED, "misrouted"),
+    "204": (204, 0, MISROUTED, "misrouted"),
+    "301": (301, 0, MISROUTED, "misrouted"),
+    "broker_302": (302, 0, MISROUTED, "misrouted"),
+    "bad_timestamp": (400, 0, Kind.PERMANENT, "BAD_TIMESTAMP"),
+    "syntax_error": (400, 0, Kind.PERMANENT, "SyntaxError"),
+    "broker_400": (400, 0, Kind.PERMANENT, "ENTITY_GENERIC_ERROR"),
+    "broker_422": (422, 0, Kind.PERMANENT, "ENTITY_GENERIC_ERROR"),
+    "too_large": (413, 0, Kind.SPLIT, "http_413"),
+    "broker_413": (413, 0, Kind.SPLIT, "http_413"),
+    "html_413": (413, 0, Kind.SPLIT, "http_413"),
+    "old_too_large": (500, 0, Kind.SPLIT, "PayloadTooLargeError"),
+    "params_missing": (400, 0, TARGET, "MANDATORY_PARAMS_NOT_FOUND"),
+    "unsupported_type": (400, 0, TARGET, "UNSUPPORTED_TYPE"),
+    "unsupported_charset": (415, 0, TARGET, "http_415"),
+    "group_not_found": (404, 0, TARGET, "DEVICE_GROUP_NOT_FOUND"),
+    "wrong_path": (404, 0, TARGET, "http_404"),
+    "html_403": (403, 0, TARGET, "http_403"),
+    "html_405": (405, 0, TARGET, "http_405"),
+    "broker_auth": (500, 0, TARGET, "ACCESS_FORBIDDEN"),
+    "security_missing": (500, 0, TARGET, "SECURITY_INFORMATION_MISSING"),
+    "token_error": (500, 0, TARGET, "TOKEN_RETRIEVAL_ERROR"),
+    "authentication_error": (500, 0, TARGET, "AUTHENTICATION_ERROR"),
+    "type_not_found": (500, 0, TARGET, "TYPE_NOT_FOUND"),
+    "device_not_found": (404, 0, Kind.DEVICE, "DEVICE_NOT_FOUND"),
+    "broker_404": (404, 0, Kind.DEVICE, "DEVICE_NOT_FOUND"),
+    "type_error": (500, 0, Kind.UNKNOWN, "TypeError"),
+    "unknown_error": (500, 0, Kind.UNKNOWN, "http_500"),
+    "unknown_400": (400, 0, Kind.UNKNOWN, "http_400"),
+    "html_400": (400, 0, Kind.UNKNOWN, "http_400"),
     "broker_down": (500, 0, TRANSIENT, "RequestError"),
     "broker_reset": (500, 0, TRANSIENT, "RequestError"),
     "broker_hangup": (500, 0, TRANSIENT, "RequestError"),
+    "broker_500": (500, 0, TRANSIENT, "ENTITY_GENERIC_ERROR"),
+    "broker_html": (500, 0, TRANSIENT, "SyntaxError"),
+    "old_syntax_error": (500, 0, TRANSIENT, "SyntaxError"),
+    "db_error": (500, 0, TRANSIENT, "INTERNAL_DB_ERROR"),
+    "html_500": (500, 0, TRANSIENT, "http_500"),
+    "408": (408, 0, TRANSIENT, "http_408"),
+    "429": (429, 0, TRANSIENT, "http_429"),
+    "broker_429": (429, 0, TRANSIENT, "http_429"),
+    "429_retry_after": (429, 0, TRANSIENT, "http_429"),
+    "429_retry_after_date": (429, 0, TRANSIENT, "http_429"),
+    "broker_502": (502, 0, TRANSIENT, "http_502"),
+    "html_502": (502, 0, TRANSIENT, "http_502"),
+    "broker_503": (503, 0, TRANSIENT, "http_503"),
+    "html_503": (503, 0, TRANSIENT, "http_503"),
+    "503_retry_after": (503, 0, TRANSIENT, "http_503"),
+    "503_retry_after_date": (503, 0, TRANSIENT, "http_503"),
+    "broker_504": (504, 0, TRANSIENT, "http_504"),
+    "html_504": (504, 0, TRANSIENT, "http_504"),
     "reset": (Failure.RESET, 0, TRANSIENT, "reset"),
     "reset_after_apply": (Failure.RESET, 1, TRANSIENT, "reset"),
+    "reset_half": (Failure.RESET, 1, TRANSIENT, "reset"),
     "close": (Failure.RESET, 0, TRANSIENT, "reset"),
     "close_after_apply": (Failure.RESET, 1, TRANSIENT, "reset"),
-    "reset_half": (Failure.RESET, 1, TRANSIENT, "reset"),
     "close_half": (Failure.RESET, 1, TRANSIENT, "reset"),
     "hang": (Failure.TIMEOUT, 1, TRANSIENT, "timeout"),
     "hang_not_applied": (Failure.TIMEOUT, 0, TRANSIENT, "timeout"),
-    **{
-        name: (status, 0, TRANSIENT, f"http_{status}")
-        for status, names in STATUS_ALONE.items()
-        for name in names.split()
-    },
 }
 OURS = {"slow": {"ms": 50}}
 
@@ -108,15 +118,15 @@ def test_the_table_knows_every_answer_of_the_twin(agent: AgentHandle) -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 async def test_each_answer_is_read_as_it_is(name: str, agent: AgentHandle) -> None:
-    expected, applied, outcome, reason = ROWS[name]
+    expected, applied, kind, reason = ROWS[name]
     agent.script(name, target="evd", times=1, **OURS.get(name, {}))
     async with a_platform(agent.url, timeout_s=0.4 if name.startswith("hang") else 5.0) as opened:
         post = await opened.post("evd", "cam1", b'{"row":"%s"}' % name.encode())
         again = await opened.post("evd", "cam1", MEASURE)  # whatever it was, the next request is not touched by it
     got = post.answer.status if isinstance(post.answer, Answer) else post.answer
-    verdict = classify(post.answer, 1)
-    assert (got, verdict.outcome, verdict.reason) == (expected, outcome, reason)
-    assert classify(again.answer, 1).outcome is DELIVERED
+    judgement = judge(post.answer, 2, KEYS.values())
+    assert (got, judgement.kind, judgement.reason) == (expected, kind, reason)
+    assert judge(again.answer, 1).kind is DELIVERED
     reached = [
         one for one in agent.measures() if one["applied"] and one["body"] in ({"row": name}, {"undefined": None})
     ]
@@ -153,6 +163,16 @@ async def test_an_answer_slower_than_the_timeout_is_a_timeout_and_may_have_been_
     assert 0.2 < post.seconds < 1.0
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_wait_that_the_platform_asks_for_is_read(status: int, agent: AgentHandle) -> None:
+    async with a_platform(agent.url) as opened:
+        waits = []
+        for name in (f"{status}_retry_after", f"{status}_retry_after_date", f"broker_{status}"):
+            agent.script(name, times=1)
+            waits.append(judge((await opened.post("evd", "cam1", MEASURE)).answer, 1).retry_after_s)
+    assert waits == [7, pytest.approx(7, abs=2), None]
+
+
 async def test_a_huge_answer_is_not_read_to_its_end(agent: AgentHandle) -> None:
     agent.script("ok_huge", times=1)
     async with a_platform(agent.url) as opened:
@@ -184,7 +204,7 @@ async def test_the_proxy_of_the_environment_is_not_used(agent: AgentHandle, monk
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with a_platform(agent.url) as opened:
-        assert classify((await opened.post("evd", "cam1", MEASURE)).answer, 1).outcome is DELIVERED
+        assert judge((await opened.post("evd", "cam1", MEASURE)).answer, 1).kind is DELIVERED
 
 
 async def test_the_key_is_nowhere_to_be_seen(
@@ -198,7 +218,7 @@ async def test_the_key_is_nowhere_to_be_seen(
         for name in ("ok", "bad_timestamp", "group_not_found", "reset", "hang", "301", "ok_huge", "close_half"):
             agent.script(name, times=1)
             post = await opened.post("crowd", "cam1", MEASURE)
-            shown += [repr(post), repr(post.answer), repr(classify(post.answer, 1))]
+            shown += [repr(post), repr(post.answer), repr(judge(post.answer, 1, KEYS.values()))]
         shown += [repr(opened), repr(vars(opened))]
         with pytest.raises(KeyError) as caught:
             await opened.post("nowhere", "cam1", MEASURE)

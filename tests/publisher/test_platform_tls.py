@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from small_servers import a_platform, serving
 
-from gantry.streams.lanes import Outcome
-from publisher.classify import Failure, classify
+from publisher.classify import Failure, Kind, judge
 from publisher.platform import Post
 
 
@@ -54,8 +53,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSL
 async def test_a_private_authority_is_trusted_only_when_named(certificate: tuple[Path, ssl.SSLContext]) -> None:
     path, context = certificate
     async with serving(receipt, context, scheme="https") as base:
-        assert classify((await post(base, ca_file=path)).answer, 1).outcome is Outcome.DELIVERED
-        assert (await post(base)).answer is Failure.TLS
+        assert judge((await post(base, ca_file=path)).answer, 1).kind is Kind.DELIVERED
+        assert (await post(base)).answer is Failure.CERTIFICATE
 
 
 async def test_a_handshake_that_is_cut_is_no_verdict_on_the_certificate() -> None:

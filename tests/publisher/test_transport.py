@@ -182,6 +182,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
 
 
 REFUSED, RST = ConnectionRefusedError(111, "refused"), ConnectionResetError(104, "reset")
+OLD = ssl.SSLError(1, "[SSL: UNSUPPORTED_PROTOCOL]")
 BAD, CUT = ssl.SSLCertVerificationError(1, "self-signed"), ssl.SSLEOFError(8, "cut")
 ERRORS = [
     (aiohttp.ClientConnectorError(None, REFUSED), Failure.CONNECT),
@@ -189,8 +190,15 @@ ERRORS = [
     (aiohttp.ConnectionTimeoutError(), Failure.CONNECT),
     (aiohttp.InvalidURL("x"), Failure.CONNECT),
     (aiohttp.NonHttpUrlClientError("x"), Failure.CONNECT),
-    (caused(aiohttp.ClientConnectorCertificateError(None, BAD), BAD), Failure.TLS),
-    (caused(aiohttp.ClientOSError(1, "alert"), ssl.SSLError(1, "alert")), Failure.TLS),
+    (caused(aiohttp.ClientConnectorCertificateError(None, BAD), BAD), Failure.CERTIFICATE),
+    (caused(aiohttp.ClientConnectorSSLError(None, OLD), OLD), Failure.CONNECT),
+    (caused(aiohttp.ClientOSError(1, "alert"), ssl.SSLError(1, "alert")), Failure.RESET),
+    (aiohttp.ClientProxyConnectionError(None, REFUSED), Failure.CONNECT),
+    (aiohttp.ClientHttpProxyError(None, (), status=407), Failure.PROXY),
+    (aiohttp.ClientHttpProxyError(None, (), status=403), Failure.PROXY),
+    (aiohttp.ClientHttpProxyError(None, (), status=408), Failure.CONNECT),
+    (aiohttp.ClientHttpProxyError(None, (), status=429), Failure.CONNECT),
+    (aiohttp.ClientHttpProxyError(None, (), status=502), Failure.CONNECT),
     (caused(aiohttp.ClientConnectorSSLError(None, CUT), CUT), Failure.CONNECT),
     (aiohttp.SocketTimeoutError(), Failure.TIMEOUT),
     (aiohttp.ServerTimeoutError(), Failure.TIMEOUT),
