@@ -1,14 +1,16 @@
-"""Scripts on one connection of their own, sent in batches: what is called while a batch is under way goes out together.
+"""Scripts on one connection of their own: what is called in one round of the loop goes out in one write.
 
 For callers with many calls at once. A call costs a fifth of what a connection from the pool costs, and the server,
-which syncs its file once per round of its loop, pays one sync for the batch.
+which syncs its file once per round of its own loop, pays one sync for all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import hiredis
@@ -18,13 +20,73 @@ from gantry.streams.client import TIMEOUT_S, Client
 from gantry.streams.scripts import digest, raise_if_away, source
 
 
+@dataclass(slots=True)
+class _Session:
+    """One connection's life: what waits to be written, what waits to be answered, in this order."""
+
+    connection: Any
+    unsent: list[tuple[bytes, asyncio.Future[Any]]] = field(default_factory=list)
+    unanswered: deque[asyncio.Future[Any]] = field(default_factory=deque)
+    to_send: asyncio.Event = field(default_factory=asyncio.Event)
+    to_read: asyncio.Event = field(default_factory=asyncio.Event)
+    over: bool = False
+
+    async def run(self) -> None:
+        """Until the connection fails. Nobody knows then which of its calls ran: all of them fail with it."""
+        failure = redis.exceptions.ConnectionError("closed")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._send())
+                group.create_task(self._read())
+        except* TimeoutError:
+            failure = redis.exceptions.ConnectionError(f"no answer within {TIMEOUT_S:g} s")
+        except* (redis.exceptions.RedisError, OSError) as errors:
+            failure = redis.exceptions.ConnectionError(str(errors.exceptions[0]))
+        finally:
+            self.over = True
+            for answer in (*self.unanswered, *(answer for _, answer in self.unsent)):
+                if not answer.done():
+                    answer.set_exception(failure)
+            await self.connection.disconnect(nowait=True)
+
+    async def _send(self) -> None:
+        """All that was called in one round of the loop goes out in one write."""
+        while await self.to_send.wait():
+            self.to_send.clear()
+            batch, self.unsent = self.unsent, []
+            self.unanswered.extend(answer for _, answer in batch)
+            await self.connection.send_packed_command([packed for packed, _ in batch], check_health=False)
+            self.to_read.set()
+
+    async def _read(self) -> None:
+        while await self.to_read.wait():
+            self.to_read.clear()
+            async with asyncio.timeout(TIMEOUT_S) as limit:
+                while self.unanswered:
+                    limit.reschedule(asyncio.get_running_loop().time() + TIMEOUT_S)
+                    await self._read_one()
+
+    async def _read_one(self) -> None:
+        """An error that is the reply concerns this call alone. A caller that was cancelled gets none."""
+        try:
+            reply = await self.connection.read_response(timeout=math.inf)
+        except redis.exceptions.ResponseError as error:
+            answer = self.unanswered.popleft()
+            if not answer.done():
+                answer.set_exception(error)
+        else:
+            answer = self.unanswered.popleft()
+            if not answer.done():
+                answer.set_result(reply)
+
+
 class Pipelined:
     """The same calls as Scripts, one attempt each, answered in their order. One event loop only."""
 
     def __init__(self, client: Client) -> None:
-        self._connection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call] # redis-py's
-        self._waiting: list[tuple[bytes, asyncio.Future[Any]]] = []
-        self._sending: asyncio.Task[None] | None = None
+        self._pool = client.connection_pool
+        self._session: _Session | None = None
+        self._running: asyncio.Task[None] | None = None
 
     async def once(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         rest = (len(keys), *keys, *arguments)
@@ -38,58 +100,16 @@ class Pipelined:
             raise
 
     async def aclose(self) -> None:
-        if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.wait({self._sending})
-        await self._connection.disconnect()
+        """Who still waits is told that the server is away."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
 
     def _call(self, *words: Any) -> asyncio.Future[Any]:
-        answer = asyncio.get_running_loop().create_future()
-        self._waiting.append((hiredis.pack_command(words), answer))
-        if self._sending is None:
-            self._sending = asyncio.create_task(self._send())
+        packed, answer = hiredis.pack_command(words), asyncio.get_running_loop().create_future()
+        if self._session is None or self._session.over:
+            self._session = _Session(self._pool.make_connection())  # type: ignore[no-untyped-call] # redis-py's
+            self._running = asyncio.create_task(self._session.run())
+        self._session.unsent.append((packed, answer))
+        self._session.to_send.set()
         return answer
-
-    async def _send(self) -> None:
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting, []
-                await self._exchange(batch)
-        finally:
-            self._sending = None
-            _fail(self._waiting, redis.exceptions.ConnectionError("closed"))
-
-    async def _exchange(self, batch: list[tuple[bytes, asyncio.Future[Any]]]) -> None:
-        """After a failure nobody knows which of the calls ran: all of them fail, and the connection with them."""
-        failure: Exception | None = redis.exceptions.ConnectionError("closed")
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                await self._connection.send_packed_command([packed for packed, _ in batch], check_health=False)
-                for _, answer in batch:
-                    await self._read(answer)
-            failure = None
-        except TimeoutError:
-            failure = redis.exceptions.TimeoutError(f"no answer within {TIMEOUT_S:g} s")
-        except (redis.exceptions.RedisError, OSError) as error:
-            failure = redis.exceptions.ConnectionError(str(error))
-        finally:
-            if failure is not None:
-                await self._connection.disconnect(nowait=True)
-                _fail(batch, failure)
-
-    async def _read(self, answer: asyncio.Future[Any]) -> None:
-        """One reply; an error that is the reply concerns this call alone. Callers that were cancelled get none."""
-        try:
-            reply = await self._connection.read_response(timeout=math.inf)
-        except redis.exceptions.ResponseError as error:
-            if not answer.done():
-                answer.set_exception(error)
-        else:
-            if not answer.done():
-                answer.set_result(reply)
-
-
-def _fail(batch: list[tuple[bytes, asyncio.Future[Any]]], failure: Exception) -> None:
-    for _, answer in batch:
-        if not answer.done():
-            answer.set_exception(failure)
