@@ -55,7 +55,7 @@ Ids = Annotated[
 Everything = Annotated[bool, typer.Option("--all", help="Every letter.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-_WHEN = "2h (ago), or 2026-05-28T03:00 (this machine's time, unless it says another)."
+_WHEN = "2h (ago), or 2026-05-28T03:00 (UTC, unless it says another)."
 
 
 def _options(  # noqa: PLR0913, PLR0917 - one per option

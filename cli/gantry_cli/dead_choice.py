@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import typer
 
@@ -31,9 +31,13 @@ class Moment:
 
 
 def moment(word: str) -> Moment:
-    """`2h` (ago), or an ISO date or time; without an offset it is this machine's own. Raises typer.BadParameter."""
+    """`2h` (ago), or an ISO date or time (UTC, like all that is printed, unless it says another).
+
+    Raises typer.BadParameter.
+    """
     try:
-        at_ms = int(datetime.fromisoformat(word.strip()).timestamp() * 1000)
+        given = datetime.fromisoformat(word.strip().removesuffix(" UTC"))
+        at_ms = int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         return Moment(f"{word.strip()} ago", arguments.seconds(word) * 1000, 0)
     if not 0 <= at_ms < _LATEST_MS:

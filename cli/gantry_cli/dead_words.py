@@ -97,8 +97,8 @@ def page(letter: Letter, now_ms: int) -> list[str]:
         ("letter", f"{letter.entry_id}, class {letter.kind}: {what}"),
         ("reason", letter.reason),
         ("answer", letter.answer),
-        ("died", f"{_local(letter.died_ms)} ({_age(letter.died_ms, now_ms)} ago)"),
-        ("received", _local(letter.t_rx // 1000) if letter.t_rx else ""),
+        ("died", f"{_spoken(letter.died_ms)} ({_age(letter.died_ms, now_ms)} ago)"),
+        ("received", _spoken(letter.t_rx // 1000) if letter.t_rx else ""),
         ("its clock", letter.t_dev),
         ("event", letter.event_id),
         ("device", f"{letter.dev} of {letter.src}" if letter.src else letter.dev),
@@ -154,9 +154,9 @@ def _utc(at_ms: int) -> str | None:
     return None if found is None else found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _local(at_ms: int) -> str:
+def _spoken(at_ms: int) -> str:
     found = _moment(at_ms)
-    return found.astimezone().isoformat(sep=" ", timespec="seconds") if found else f"{at_ms} ms"
+    return f"{found:%Y-%m-%d %H:%M:%S} UTC" if found else f"{at_ms} ms"
 
 
 def _row(shown: Table, cells: Sequence[str]) -> None:
