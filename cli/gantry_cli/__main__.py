@@ -12,6 +12,7 @@ import typer
 from gantry_cli import audit, breaker, certs, dead, demo, hold, pause, running, status, streams, up
 from gantry_cli.asking import Asker, Json
 from gantry_cli.output import Output
+from gantry_cli.provision import commands as provision
 
 app = typer.Typer(
     name="gantry",
@@ -25,6 +26,7 @@ app.add_typer(pause.app)
 app.add_typer(hold.app)
 app.add_typer(breaker.app, name="breaker")
 app.add_typer(dead.app, name="dead")
+app.add_typer(provision.app, name="provision")
 app.add_typer(certs.app, name="certs")
 
 

@@ -11,6 +11,7 @@ from gantry import maps
 from gantry.errors import SettingsError
 from gantry.settings import Settings, load
 from gantry_cli.child import Program
+from gantry_cli.provision.config import Config as Provision
 from ingest_axis.config import Config as IngestAxis
 from ingest_dahua.config import Config as IngestDahua
 from processor.config import Config as Processor
@@ -106,8 +107,9 @@ def script(name: str, *arguments: str) -> tuple[str, ...]:
 
 
 def setting_names() -> set[str]:
-    """Every setting that any service reads, with the `_FILE` twins."""
-    fields = {field.upper() for service in SERVICES for field in service.config.model_fields}
+    """Every setting that any service or `gantry provision` reads, with the `_FILE` twins."""
+    kinds = (*(service.config for service in SERVICES), Provision)
+    fields = {field.upper() for kind in kinds for field in kind.model_fields}
     return fields | {f"{name}_FILE" for name in fields}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from twins.agent.answers import HTML, JSON
 from twins.agent.entities import Entities, attributes_of, name_of
 from twins.agent.grammar import Judged, Request
 from twins.agent.registry import OLD_VERSIONS, RESOURCE, VERSIONS, Fields, Refused, Registry, Scope
@@ -17,7 +18,7 @@ MAX_LISTED = 1000
 _MANY = 2
 _DEVICES, _ENTITIES = "/iot/devices/", "/v2/entities/"
 
-Answer = tuple[int, bytes]
+Answer = tuple[int, bytes, str]  # status, body, content type
 
 
 class North:
@@ -67,18 +68,22 @@ class North:
     # Its pages
 
     def answer(self, request: Request) -> Answer:
-        """Status and body of any request to this port."""
+        """What any request to this port hears."""
         query = dict(urllib.parse.parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
         try:
             if (request.method, request.path) == ("GET", "/iot/about"):
-                return 200, orjson.dumps(self._versions)
+                return 200, orjson.dumps(self._versions), JSON
             scope = self._admit(request)
-            status, found = self._page(request, scope, query)
+            found = self._page(request, scope, query)
         except Refused as error:
-            return error.status, orjson.dumps({"name": error.name, "message": error.message})
+            return error.status, orjson.dumps({"name": error.name, "message": error.message}), JSON
         except orjson.JSONDecodeError as error:
-            return 400, orjson.dumps({"name": "WRONG_SYNTAX", "message": f"Wrong syntax in request: {error}"})
-        return status, b"" if status == HTTPStatus.NO_CONTENT else orjson.dumps(found)
+            return 400, orjson.dumps({"name": "WRONG_SYNTAX", "message": f"Wrong syntax in request: {error}"}), JSON
+        if found is None:
+            page = f"<!DOCTYPE html>\n<html><body><pre>Cannot {request.method}</pre></body></html>\n"
+            return 404, page.encode(), HTML
+        status, document = found
+        return (status, b"", "") if status == HTTPStatus.NO_CONTENT else (status, orjson.dumps(document), JSON)
 
     def _admit(self, request: Request) -> Scope:
         """Who asks for which service. What a platform's gate says to a missing token is invented, but for its 401."""
@@ -91,16 +96,17 @@ class North:
             raise Refused(400, "MISSING_HEADERS", 'Some headers were missing from the request: ["fiware-service"]')
         return service.lower(), path
 
-    def _page(self, request: Request, scope: Scope, query: Mapping[str, str]) -> tuple[int, Any]:
+    def _page(self, request: Request, scope: Scope, query: Mapping[str, str]) -> tuple[int, Any] | None:
+        """Status and document; None: no such page, which the real one says in HTML."""
         if request.path in ("/iot/services", "/iot/services/"):
             return self._groups(request, scope, query)
         if request.path.rstrip("/") == "/iot/devices" or request.path.startswith(_DEVICES):
             return self._devices(request, query)
         if request.method == "GET" and request.path.startswith(_ENTITIES):
             return self._entity(urllib.parse.unquote(request.path.removeprefix(_ENTITIES)), scope, query)
-        return 404, {"name": "NOT_FOUND", "message": f"Cannot {request.method} {request.path}"}
+        return None
 
-    def _groups(self, request: Request, scope: Scope, query: Mapping[str, str]) -> tuple[int, Any]:
+    def _groups(self, request: Request, scope: Scope, query: Mapping[str, str]) -> tuple[int, Any] | None:
         match request.method:
             case "GET":
                 return 200, self.registry.listed(scope, *_part(query))
@@ -113,9 +119,9 @@ class North:
             case "DELETE":
                 self.registry.remove(scope, query)
                 return 204, None
-        return 405, {}
+        return None
 
-    def _devices(self, request: Request, query: Mapping[str, str]) -> tuple[int, Any]:
+    def _devices(self, request: Request, query: Mapping[str, str]) -> tuple[int, Any] | None:
         name, key = urllib.parse.unquote(request.path.removeprefix("/iot/devices").strip("/")), query.get("apikey", "")
         match request.method, bool(name):
             case "GET", False:
@@ -131,7 +137,7 @@ class North:
             case "DELETE", True:
                 self.registry.remove_device(name, key)
                 return 204, None
-        return 405, {}
+        return None
 
     def _entity(self, name: str, scope: Scope, query: Mapping[str, str]) -> tuple[int, Any]:
         """As Orion: 404 for none, 409 for several, builtin attributes only on demand."""

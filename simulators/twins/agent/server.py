@@ -164,7 +164,7 @@ class Connection(asyncio.Protocol):
             request, keep = self._waiting.popleft()
             self._closing = self._closing or not keep
             if self._north or request.path.startswith(control.PREFIX):
-                self._write(*self._page(request), JSON)
+                self._write(*self._page(request))
                 continue
             visit = self._visit = self._twin.arrive(request)
             started = self._loop.time()
@@ -175,12 +175,12 @@ class Connection(asyncio.Protocol):
         if not self._waiting and self._transport and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def _page(self, request: Request) -> tuple[int, bytes]:
+    def _page(self, request: Request) -> tuple[int, bytes, str]:
         if self._north and not request.path.startswith(control.PREFIX):
             return self._north.answer(request)
         self._asking = True
         try:
-            return control.answer(self._twin, request)
+            return *control.answer(self._twin, request), JSON
         finally:
             self._asking = False
 
