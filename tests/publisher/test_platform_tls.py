@@ -153,7 +153,7 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 def through(base: str, *, user: str = "") -> SecretStr:
-    return SecretStr(base.replace("http://", f"http://{user}").removesuffix("/iot/json"))
+    return SecretStr(base.replace("://", f"://{user}").removesuffix("/iot/json"))
 
 
 NAMED = f"{USER}:p%40ss%3Aw%2Frd@"
@@ -169,10 +169,11 @@ async def test_a_plain_request_is_handed_to_the_proxy() -> None:
     assert BASIC in proxy.heads[0]
 
 
-async def test_an_encrypted_request_goes_through_the_proxy_unseen(certified: Certified) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_an_encrypted_request_goes_through_the_proxy_unseen(scheme: str, certified: Certified) -> None:
     path, context = certified()
-    proxy = Proxy()
-    async with serving(receipt, context, scheme="https") as base, serving(proxy) as at:
+    proxy, outer = Proxy(), context if scheme == "https" else None
+    async with serving(receipt, context, scheme="https") as base, serving(proxy, outer, scheme=scheme) as at:
         answer = (await post(base, ca_file=path, proxy=through(at, user=NAMED))).answer
         refused = (await post(base, proxy=through(at))).answer
     assert judge(answer, 1).kind is Kind.DELIVERED
