@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gantry import topology
+from gantry.pace import Overrun
 from gantry.streams import durability
 from gantry.streams.client import Client
 from gantry.streams.controls import Circuit, Controls, Hold
@@ -61,6 +63,15 @@ class HeldLane:
     waiting: int
     next_s: float | None  # until it is probed, or a request's lease ends; None: not before it is released
     under_way: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overdrive:
+    """A device whose limit lies below what it sends, as the publishers found."""
+
+    target: str
+    lane: str
+    overrun: Overrun
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +195,17 @@ async def held_lanes(client: Client, keys: Topology, controls: Controls) -> tupl
             answers = await pipe.execute()
             for i, lane in enumerate(chunk):
                 found.append(_held_lane(target, lane, holds.get(lane), answers[3 * i : 3 * i + 3], now))
+    return tuple(found)
+
+
+async def overdrives(client: Client, keys: Topology) -> tuple[Overdrive, ...]:
+    """Sorted by target and lane; a figure that cannot be read is left out."""
+    found = []
+    for target in topology.TARGETS:
+        rows = _texts(await client.hgetall(keys.over_limit(target)))
+        for lane, said in sorted(rows.items()):
+            with contextlib.suppress(ValueError):
+                found.append(Overdrive(target, lane, Overrun.parse(said)))
     return tuple(found)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from gantry.streams.controls import Pause
-from gantry_cli import words
-from gantry_cli.facts import Breaker, HeldLane
+from gantry_cli import causes, words
+from gantry_cli.facts import Breaker, HeldLane, Overdrive
 
 SHOWN = 3  # names in a sentence
 
@@ -44,7 +44,9 @@ def breaker(each: Breaker) -> str:
     if each.state == "closed":
         return f"the breaker of {each.target} is closed{(each.quiet_s and f', but {quiet(each)}') or ''}"
     name = "half open" if each.state == "half" else each.state
-    return f"the breaker of {each.target} is {name} ({each.reason or 'no reason given'}), {upcoming(each)}"
+    return (
+        f"the breaker of {each.target} is {name} ({causes.meaning(each.reason) or 'no reason given'}), {upcoming(each)}"
+    )
 
 
 def quiet(each: Breaker) -> str:
@@ -61,9 +63,8 @@ def upcoming(each: Breaker) -> str:
 
 def cause(each: Breaker) -> str:
     """Why it is open, or what its last failure was."""
-    if each.state != "closed" or each.failures or not each.reason:
-        return each.reason
-    return f"last time: {each.reason}"
+    said = causes.meaning(each.reason)
+    return said if each.state != "closed" or each.failures or not said else f"last time: {said}"
 
 
 def standing(each: HeldLane) -> str:
@@ -73,6 +74,13 @@ def standing(each: HeldLane) -> str:
     if each.next_s is None:
         return f"after `gantry release {each.lane}`"
     return f"probe in {words.duration(each.next_s)}" if each.next_s > 0 else "a probe is due"
+
+
+def overdrive(each: Overdrive, quota: int) -> str:
+    """A device that sends more than may go out."""
+    o = each.overrun
+    full = f"its quota is used up in {words.duration(o.hours_until(quota) * 3600)}"
+    return f"{each.lane} ({o.arriving:.0f} a minute come, {o.allowed:.0f} may go out, {o.waiting} wait; {full})"
 
 
 def measures(count: int) -> str:

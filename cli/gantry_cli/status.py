@@ -23,7 +23,7 @@ async def run(config: Settings, out: Output, *, as_json: bool) -> int:
     """
     try:
         async with opened(config) as site:
-            seen = await gather(site)
+            seen = await gather(site, config.device_quota)
     except NoAnswer as error:
         if as_json:
             out.json({"ok": False, "problems": [{"cause": str(error), "next": "start the server"}]})
@@ -41,7 +41,7 @@ async def run(config: Settings, out: Output, *, as_json: bool) -> int:
     return EX_PROBLEM if wrong else 0
 
 
-async def gather(site: Site) -> Facts:
+async def gather(site: Site, quota: int) -> Facts:
     """Ask the server everything."""
     client, keys = site.client, site.keys
     begun = await client.exists(keys.raw, keys.events) == 2  # noqa: PLR2004 - both
@@ -54,6 +54,8 @@ async def gather(site: Site) -> Facts:
         holders=await facts.holders(client, keys),
         pauses=await site.controls.pauses(now),
         held=await facts.held_lanes(client, keys, site.controls),
+        overdrives=await facts.overdrives(client, keys),
+        quota=quota,
         now_ms=now,
     )
 
@@ -84,6 +86,7 @@ def report(seen: Facts, found: list[Problem]) -> dict[str, Any]:
         "pauses": [asdict(pause) for pause in seen.pauses],
         "held_lanes": len(seen.held),
         "holds": [asdict(held) for held in seen.held],
+        "over_limit": [{"target": o.target, "lane": o.lane, **asdict(o.overrun)} for o in seen.overdrives],
     }
 
 

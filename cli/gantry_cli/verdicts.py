@@ -9,11 +9,12 @@ from gantry.ledger import Ledger
 from gantry.streams.controls import By, Pause
 from gantry.streams.lanes import LONGEST_LEGAL_DELAY_S
 from gantry.topology import PROCESSOR_DUTY
-from gantry_cli import sentences, words
-from gantry_cli.facts import Breaker, HeldLane, Holder, Process, Server
+from gantry_cli import causes, sentences, words
+from gantry_cli.facts import Breaker, HeldLane, Holder, Overdrive, Process, Server
 
 SOURCES = ("ingest-dahua", "ingest-axis")
 NEEDED = ("processor", "publisher")
+SOON_H = 24.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class Facts:
     holders: tuple[Holder, ...]
     pauses: tuple[Pause, ...]
     held: tuple[HeldLane, ...]
+    overdrives: tuple[Overdrive, ...]
+    quota: int  # units that one device may hold
     now_ms: int  # since the epoch, on the server's clock
 
 
@@ -49,6 +52,7 @@ def problems(facts: Facts) -> list[Problem]:
         *_of_pauses(facts.pauses, facts.now_ms),
         *_of_holders(facts.holders, facts.processes),
         *_of_lanes(facts.held, facts.now_ms),
+        *_of_overdrives(facts.overdrives, facts.quota),
         *_of_letters(facts.ledger),
     ]
 
@@ -90,8 +94,8 @@ def _of_breakers(breakers: Iterable[Breaker]) -> Iterator[Problem]:
         if breaker.by_hand:
             yield Problem(cause, f"`gantry breaker reset {breaker.target}` closes it at once", wrong=False)
         elif breaker.state != "closed":
-            step = "check that the IoT Agent can be reached and takes the API key; measures are kept meanwhile"
-            yield Problem(cause, f"{step} (`gantry breaker status`)")
+            step = causes.step(breaker.reason, breaker.target)
+            yield Problem(cause, f"{step}; measures are kept meanwhile (`gantry breaker status`)")
         elif breaker.quiet_s:
             yield Problem(cause, "nothing: it goes on by itself; measures are kept meanwhile", wrong=False)
 
@@ -136,6 +140,19 @@ def _of_lanes(held: tuple[HeldLane, ...], now_ms: int) -> Iterator[Problem]:
             yield Problem(
                 f"standing still without a hold, of {target}: {names}", "let them go: `gantry release DEVICE`"
             )
+
+
+def _of_overdrives(overdrives: tuple[Overdrive, ...], quota: int) -> Iterator[Problem]:
+    """Known long before it hurts; wrong once a person has less than a day left."""
+    for target in dict.fromkeys(each.target for each in overdrives):
+        here = sorted(
+            (each for each in overdrives if each.target == target), key=lambda each: each.overrun.hours_until(quota)
+        )
+        yield Problem(
+            f"of {target} more comes than may go out: {sentences.some([sentences.overdrive(e, quota) for e in here])}",
+            "raise IOTA_MAX_PER_MINUTE, or max_per_minute of [device.ID] in devices.toml, as the platform allows",
+            wrong=here[0].overrun.hours_until(quota) < SOON_H,
+        )
 
 
 def _of_letters(ledger: Ledger | None) -> Iterator[Problem]:

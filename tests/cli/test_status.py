@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import pytest
 
+from gantry.pace import Overrun
 from gantry.settings import Settings
 from gantry.streams.controls import Controls, Note
-from gantry_cli import status
+from gantry_cli import causes, status
 from gantry_cli.facts import Breaker, Server
 from gantry_cli.verdicts import Facts, problems
+from publisher.classify import SPEAKING, TABLE, Failure
 
+REST = {"overdrives": (), "quota": 200_000, "now_ms": 0}
 NOTE = Note("anna@north", "[road] works")
 
 
@@ -143,6 +146,7 @@ async def test_devices_that_the_platform_does_not_know_are_wrong(healthy, config
     [
         ({"state": "half", "ahead_s": 12.0, "probe": "cam"}, True, "half open (503), one probe is under way (cam)"),
         ({"state": "open", "ahead_s": 0.0}, True, "is open (503), a probe is due"),
+        ({"state": "open", "ahead_s": 0.0, "reason": "connect"}, True, "is open (connect: no connection to the agent)"),
         ({"state": "closed", "ahead_s": 0.0, "quiet_s": 30.0}, False, "asked for quiet: 30 s more"),
         ({"state": "closed", "ahead_s": 0.0}, None, ""),
     ],
@@ -150,10 +154,36 @@ async def test_devices_that_the_platform_does_not_know_are_wrong(healthy, config
 def test_what_a_breaker_means(fields, wrong, words):
     server = Server(product="valkey 9", weaknesses=(), used=0, maximum=100)
     breakers = (Breaker(**{"target": "evd", "reason": "503", **fields}),)
-    seen = Facts(server=server, processes=(), ledger=None, breakers=breakers, holders=(), pauses=(), held=(), now_ms=0)
+    seen = Facts(server=server, processes=(), ledger=None, breakers=breakers, holders=(), pauses=(), held=(), **REST)
     found = [problem for problem in problems(seen) if "breaker" in problem.cause]
     assert [problem.wrong for problem in found] == ([] if wrong is None else [wrong])
     assert all(words in problem.cause for problem in found)
+
+
+def test_the_next_step_names_the_key_of_the_target():
+    assert causes.step("DEVICE_GROUP_NOT_FOUND", "crowd") == "check IOTA_APIKEY_CRWD, or provision the group"
+    assert "IOTA_APIKEY_EVD" in causes.step("never heard of", "evd")
+
+
+def test_every_word_that_moves_a_breaker_is_explained():
+    failures = {failure.value for failure in Failure}
+    names = {name for row in TABLE if row.kind in SPEAKING for name in row.names if name}
+    assert {word for word in failures | names | {"misrouted"} if causes.meaning(word) == word} == set()
+
+
+@pytest.mark.parametrize(("waiting", "wrong"), [(1200, False), (199_000, True)])
+async def test_a_device_that_sends_more_than_may_go_out_is_named_before_it_hurts(healthy, config, said, waiting, wrong):
+    over = {"cam-1": Overrun(90, 60, waiting).render(), "broken": "x"}
+    await healthy.client.hset(healthy.keys.over_limit("evd"), mapping=over)
+    assert await status.run(config, said, as_json=True) == wrong
+    [said_of_it] = said.document["problems" if wrong else "notices"]
+    left = "its quota is used up in " + ("33 min" if wrong else "5 d")
+    assert said_of_it["cause"] == (
+        f"of evd more comes than may go out: cam-1 (90 a minute come, 60 may go out, {waiting} wait; {left})"
+    )
+    assert "max_per_minute of [device.ID]" in said_of_it["next"]
+    over_limit = {"target": "evd", "lane": "cam-1", "arriving": 90.0, "allowed": 60.0, "waiting": waiting}
+    assert said.document["over_limit"] == [over_limit]
 
 
 async def test_a_ledger_out_of_balance_is_a_problem(healthy, config, said):
@@ -169,7 +199,7 @@ async def test_a_ledger_out_of_balance_is_a_problem(healthy, config, said):
 def test_the_memory_ladder(used, stopped):
     server = Server(product="valkey 9", weaknesses=(), used=used, maximum=100)
     assert server.stopped == stopped
-    seen = Facts(server=server, processes=(), ledger=None, breakers=(), holders=(), pauses=(), held=(), now_ms=0)
+    seen = Facts(server=server, processes=(), ledger=None, breakers=(), holders=(), pauses=(), held=(), **REST)
     assert any("maxmemory" in problem.cause for problem in problems(seen)) == bool(stopped)
 
 
