@@ -79,12 +79,13 @@ def _message(raw: bytes, whole: bool, secrets: Sequence[str]) -> str:
         text = json.loads(f'"{text}"', strict=False) if whole else text
     except ValueError:
         return ""
-    if not whole and ("{" not in text or any("{" in secret for secret in secrets)):
+    configured, braced = "{" in text, any("{" in secret for secret in secrets)
+    if not whole and (braced or not configured):
         return ""
-    plain = _printable(text)
-    wording, brace, _ = _scrubbed(plain, secrets).partition("{")
-    told = _PIECES.sub(_told, _VALUE.sub(rf"\g<kept> {HIDDEN}", wording)).strip()
-    return f"{told}…" if brace else told
+    wording = text if braced else text.partition("{")[0]  # a secret with a brace must be whole to be found
+    plain = _scrubbed(_printable(wording), secrets).partition("{")[0]
+    told = _PIECES.sub(_told, _VALUE.sub(rf"\g<kept> {HIDDEN}", plain)).strip()
+    return f"{told}…" if configured else told
 
 
 def _told(found: re.Match[str]) -> str:
