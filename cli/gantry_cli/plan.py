@@ -108,7 +108,7 @@ def script(name: str, *arguments: str) -> tuple[str, ...]:
 
 def setting_names() -> set[str]:
     """Every setting that any service or `gantry provision` reads, with the `_FILE` twins."""
-    kinds = (*(service.config for service in SERVICES), Provision)
+    kinds: tuple[type[Settings], ...] = (*(service.config for service in SERVICES), Provision)
     fields = {field.upper() for kind in kinds for field in kind.model_fields}
     return fields | {f"{name}_FILE" for name in fields}
 
