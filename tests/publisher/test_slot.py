@@ -130,10 +130,10 @@ async def test_a_flood_in_some_lanes_does_not_put_off_another(shop):
 def test_a_reply_that_was_overtaken_does_not_turn_the_breaker_back():
     desk = Desk("evd", SystemClock())
     for state, at_us in (("closed", 1), ("open", 3), ("closed", 2), ("half", 4)):
-        desk.learn(a_turn(state, at_us))
+        desk.learn(a_turn(state, at_us), ())
     shown = {state: REGISTRY.get_sample_value(BREAKER, {"target": "evd", "state": state}) for state in STATES}
     assert shown == {"closed": 0, "open": 0, "half": 1}
-    desk.learn(a_turn("closed", 3))
+    desk.learn(a_turn("closed", 3), ())
     assert REGISTRY.get_sample_value(BREAKER, {"target": "evd", "state": "half"}) == 1
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gantry.clock import Clock
-from gantry.streams.lanes import CANDIDATES, Turn
+from gantry.streams.lanes import CANDIDATES, HINTS, Turn
 from publisher import telemetry
 
 IDLE_S = 1.0  # the longest an idle target goes without looking: an operator or another host may have made work
+FEW = 4  # hints left: time to ask for more
 OVERTAKEN_US = 60_000_000  # a reply older than the newest by less was overtaken on its way; by more, the clock stepped
 
 
@@ -20,6 +22,7 @@ class Desk:
 
     target: str
     clock: Clock
+    chance: random.Random = field(default_factory=random.Random)
     hints: tuple[str, ...] = ()
     arrays: bool = False  # the agent has shown that it takes several measures as one batch
     lookout: asyncio.Lock = field(default_factory=asyncio.Lock)  # of all idle slots only one asks the server
@@ -27,16 +30,45 @@ class Desk:
     _looks_at: float = 0.0  # when the lookout means to ask next, monotonic
     _breaker: str = ""  # as the newest turn told it
     _paused: bool = False
+    _named: set[str] = field(default_factory=set)
+    _crowded: bool = False
     _at_us: int = 0  # when that ran
 
-    def learn(self, turn: Turn) -> None:
-        """Take over what a turn said."""
-        self.hints = turn.hints
+    def name(self) -> tuple[str, ...]:
+        """Lanes for the next turn: due, and not named by another turn of this process that is under way.
+
+        One is enough, unless other publishers name the same ones: then several, from anywhere in the queue.
+        """
+        free = [lane for lane in self.hints if lane not in self._named]
+        start = self.chance.randrange(len(free)) if free and self._crowded else 0
+        named = tuple(free[start : start + (CANDIDATES if self._crowded else 1)])
+        self._named.update(named)
+        self.hints = tuple(lane for lane in free if lane not in named)
+        return named
+
+    @property
+    def hints_wanted(self) -> int:
+        """None while there are enough: to look them up is a tenth of a turn."""
+        return 0 if len(self.hints) > FEW else HINTS
+
+    def release(self, named: Sequence[str]) -> None:
+        """The turn that named these lanes is over."""
+        self._named.difference_update(named)
+
+    def learn(self, turn: Turn, named: Sequence[str]) -> None:
+        """Take over what a turn said that had named these lanes."""
+        self._crowded = bool(named) and not turn.grants
+        if turn.hints or turn.wait_s is not None:
+            self.hints = turn.hints
         if not turn.at_us < self._at_us < turn.at_us + OVERTAKEN_US:
             self._at_us = turn.at_us
             self._note_state(turn)
         if not turn.grants and turn.wait_s is not None and self.clock.monotonic() + turn.wait_s < self._looks_at:
             self.ring()
+
+    def worth_asking(self, turn: Turn, named: Sequence[str]) -> bool:
+        """Whether the turn told of lanes that nobody here has asked for yet."""
+        return any(lane not in self._named and lane not in named for lane in turn.hints)
 
     def _note_state(self, turn: Turn) -> None:
         if turn.breaker != self._breaker:
@@ -48,7 +80,7 @@ class Desk:
 
     def offer(self, lanes: Sequence[str]) -> None:
         """These lanes have just become due; those that the server named have waited longer."""
-        self.hints = tuple(dict.fromkeys((*self.hints, *lanes)))[:CANDIDATES]
+        self.hints = tuple(dict.fromkeys((*self.hints, *lanes)))[:HINTS]
         self.ring()
 
     def ring(self) -> None:

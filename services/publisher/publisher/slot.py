@@ -8,11 +8,11 @@ import dataclasses
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from gantry.clock import Clock
 from gantry.errors import Unavailable
-from gantry.streams.lanes import CANDIDATES, Grant, Lanes, Limits, Settlement, Turn
+from gantry.streams.lanes import HINTS, Grant, Lanes, Limits, Settlement, Turn
 from publisher import reactions, render, telemetry
 from publisher.classify import Judgement, Kind, judge
 from publisher.desk import Desk
@@ -58,26 +58,33 @@ class Slot:
         async with self.desk.lookout:
             while not stop.is_set():
                 self.desk.answer_the_bell()
-                named, asked = self.desk.hints, self.clock.monotonic()
-                turn = await self.lanes.turn(self.desk.target, self._limits(), named)
-                self.desk.learn(turn)
+                named, asked = self.desk.name(), self.clock.monotonic()
+                turn = await self._turn(named, hints=HINTS)
                 if turn.grants:
                     return turn.grants[0], asked
                 await self._until_worth_asking(turn, named)
         return None
 
-    async def _until_worth_asking(self, turn: Turn, named: tuple[str, ...]) -> None:
-        if not turn.hints:
+    async def _until_worth_asking(self, turn: Turn, named: Sequence[str]) -> None:
+        if not turn.hints or turn.wait_s:
             await self.desk.rest(turn)
-        elif set(turn.hints) <= set(named[:CANDIDATES]):
-            await self.desk.rest(dataclasses.replace(turn, wait_s=max(turn.wait_s or 0.0, STUCK_S)))
+        elif not self.desk.worth_asking(turn, named):
+            await self.desk.rest(dataclasses.replace(turn, wait_s=STUCK_S))
+
+    async def _turn(self, named: Sequence[str], **more: Any) -> Turn:
+        try:
+            turn = await self.lanes.turn(self.desk.target, self._limits(), named, **more)
+        finally:
+            self.desk.release(named)
+        self.desk.learn(turn, named)
+        return turn
 
     async def _serve(self, grant: Grant, asked: float, stop: asyncio.Event) -> tuple[Grant, float] | None:
         """POST and settle; the next grant, if there was one and more is wanted."""
         settlement = await self._deliver(grant) if self._may_send(grant, asked, stop) else reactions.handed_back(grant)
         asked, want = self.clock.monotonic(), 0 if stop.is_set() else 1
-        turn = await self.lanes.turn(self.desk.target, self._limits(), self.desk.hints, settle=settlement, want=want)
-        self.desk.learn(turn)
+        named = self.desk.name() if want else ()
+        turn = await self._turn(named, settle=settlement, want=want, hints=self.desk.hints_wanted)
         if turn.settled == "stale":
             telemetry.settled_too_late(self.desk.target, grant)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from gantry.streams.scripts import LADDER, Argument, Calls, text
 from gantry.topology import Topology
 
 PULL_BATCH = 200
-CANDIDATES = 4  # lanes named in one turn
+CANDIDATES = 4  # most lanes named in one turn, beside the one that is settled
+HINTS = 32  # most due lanes that a turn names for later ones
 LONGEST_LEGAL_DELAY_S = 600  # a due time further ahead can only come from a clock that stepped
 
 
@@ -159,24 +161,16 @@ class Lanes:
         *,
         settle: Settlement | None = None,
         want: int = 1,
+        hints: int = HINTS,
     ) -> Turn:
-        """Settle and grant in one step. The new lease's token is made here and never changes between repeats."""
+        """Settle and grant in one step. The new lease's token is made here and never changes between repeats.
+
+        `hints`: how many due lanes the reply shall name; with 0 it does not say either how long to wait.
+        """
         k, token = self._keys, secrets.token_hex(8)
         named = [settle.grant.lane] if settle else []
         named += [lane for lane in dict.fromkeys(candidates) if lane not in named][:CANDIDATES]
-        keys = [
-            k.events,
-            k.due(target),
-            k.lane_state(target),
-            k.breaker(target),
-            k.ledger,
-            k.dead,
-            k.receipts,
-            k.inside,
-            k.paused,
-            k.holds(target),
-            k.ceiling(target),
-        ]
+        keys = list(self._heads(target))
         for lane in named:
             keys += [k.lane(target, lane), k.limit(target, lane)]
         arguments = [
@@ -184,15 +178,24 @@ class Lanes:
             target,
             token,
             want,
-            *_limits(limits),
+            *_limits(limits, hints),
             *_settlement(settle),
             *(word for lane in named for word in _rate(limits.rate_of(lane), lane)),
         ]
         reply = await self._calls.sure("turn", keys, [*arguments, self.test_clock])
         return _turn(token, reply)
 
+    @functools.cache  # noqa: B019 - one per process, and two targets
+    def _heads(self, target: str) -> tuple[str, ...]:
+        k = self._keys
+        of_target = (k.due(target), k.lane_state(target), k.breaker(target))
+        return (
+            *(k.events, *of_target, k.ledger, k.dead, k.receipts, k.inside),
+            *(k.paused, k.holds(target), k.ceiling(target)),
+        )
 
-def _limits(limits: Limits) -> list[Argument]:
+
+def _limits(limits: Limits, hints: int) -> list[Argument]:
     return [
         int(limits.lease_s * 1000),
         limits.batch_max,
@@ -200,7 +203,7 @@ def _limits(limits: Limits) -> list[Argument]:
         limits.open_after,
         int(limits.cooldown_s * 1000),
         LONGEST_LEGAL_DELAY_S * 1000,
-        CANDIDATES,
+        hints,
         int(1_000_000 / limits.ceiling_per_s) if limits.ceiling_per_s else 0,
         max(1, int(limits.ceiling_per_s)),
     ]

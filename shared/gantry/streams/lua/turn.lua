@@ -7,7 +7,7 @@
 --      14 token to settle (or '')  15 delivered|retry|slow|shrink|refused|hold|open|returned  16 measures posted  17 delay ms
 --      18 speaks of the target (1|0)  19 reason  20 answer, redacted
 --      21.. three per lane, as in KEYS: name, period µs, burst; last: test clock
--- Returns {settled|again|stale|'', grants {lane, attempts, sent again (1|0), item...}, hints {lane...}, ms to the next due lane (-1: none),
+-- Returns {settled|again|stale|'', grants {lane, attempts, sent again (1|0), item...}, hints {lane...}, ms to the next due lane (-1: none, or no hints wanted),
 --          breaker's state, its reason, paused (1|0), server's µs}
 --@include clock
 local events, due, state, breaker, ledger, dead, receipts, inside, paused, holds, ceiling = unpack(KEYS, 1, 11)

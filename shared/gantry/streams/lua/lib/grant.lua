@@ -1,25 +1,27 @@
 -- grant: pause, breaker, limits and lease in one step. Only a lane that is really handed out uses up tokens or the probe.
 local function repeated()                                                  -- our reply was lost: the same lane again, and alone
-  for c = 1, lanes do
-    local lane = name_of(c)
-    local held = redis.call('HMGET', state, lane .. ':token', lane .. ':taken', lane .. ':attempts')
-    if held[1] == token then
-      local taken = tonumber(string.match(held[2], '^%d+'))
-      if taken > 0 then return {{lane, held[3] or '0', 0, unpack(redis.call('LRANGE', list_of(c), 0, taken - 1))}} end
+  if lanes == 0 then return nil end
+  local fields = {}
+  for c = 1, lanes do fields[c] = name_of(c) .. ':token' end
+  for c, held in ipairs(redis.call('HMGET', state, unpack(fields))) do
+    if held == token then
+      local lane = name_of(c)
+      local taken, attempts = unpack(redis.call('HMGET', state, lane .. ':taken', lane .. ':attempts'))
+      local n = tonumber(string.match(taken, '^%d+'))
+      if n > 0 then return {{lane, attempts or '0', 0, unpack(redis.call('LRANGE', list_of(c), 0, n - 1))}} end
       local _, item = newest_of(lane)
-      return {{lane, held[3] or '0', 1, item}}
+      return {{lane, attempts or '0', 1, item}}
     end
   end
 end
 
 local function may_go(lane, score)                                         -- due, or frozen by a clock that stepped back
   if not score then return false end
-  if held_by_operator(hold_of(lane)) then
-    redis.call('ZADD', due, '+inf', lane)
-    return false
-  end
   score = tonumber(score)
-  return score ~= math.huge and (score <= now or score > now + legal)
+  if score == math.huge or (score > now and score <= now + legal) then return false end
+  if not held_by_operator(hold_of(lane)) then return true end
+  redis.call('ZADD', due, '+inf', lane)
+  return false
 end
 
 local function wait_for_rate(lane, key, period, burst, arrival)
@@ -93,12 +95,16 @@ local function grant()                                                     -- gr
 end
 
 local function upcoming(shut)                                              -- lanes to name next time, and ms for which nothing will be due
-  local hints = redis.call('ZRANGEBYSCORE', due, '-inf', digits(now), 'LIMIT', 0, ARGV[11])
-  local frozen = redis.call('ZRANGEBYSCORE', due, '(' .. digits(now + legal), '(inf', 'LIMIT', 0, 1)   -- by a clock that stepped back
+  local hints, first = {}, nil
+  if ARGV[11] == '0' then return hints, shut or -1 end
+  local earliest = redis.call('ZRANGEBYSCORE', due, '-inf', '(inf', 'WITHSCORES', 'LIMIT', 0, ARGV[11])
+  for i = 1, #earliest, 2 do
+    first = first or tonumber(earliest[2])
+    if tonumber(earliest[i + 1]) <= now then hints[#hints + 1] = earliest[i] end
+  end
+  local frozen = redis.call('ZREVRANGEBYSCORE', due, '(inf', '(' .. digits(now + legal), 'LIMIT', 0, 1)   -- by a clock that stepped back
   if frozen[1] then table.insert(hints, 1, frozen[1]) end
   if shut then return hints, shut end
-  local first = redis.call('ZRANGEBYSCORE', due, '-inf', '(inf', 'LIMIT', 0, 1, 'WITHSCORES')
-  if not first[2] then return hints, -1 end
-  local ahead = tonumber(first[2]) - now
-  return hints, (ahead < 0 or ahead > legal) and 0 or ahead
+  if not first then return hints, -1 end
+  return hints, (first < now or first > now + legal) and 0 or first - now
 end
