@@ -17,6 +17,7 @@ from gantry.streams.scripts import LADDER, text
 from gantry.topology import Topology
 
 _SCAN = 1000  # keys the server looks at per step
+NOBODY = "nobody"
 _CHUNK = 1000  # lanes asked about per round trip
 
 
@@ -56,7 +57,7 @@ class HeldLane:
 
     target: str
     lane: str
-    by: str  # operator, platform; "nobody" stopped a lane that stands still without a hold
+    by: str  # operator, platform, or NOBODY where a lane stands still without a hold
     owner: str
     since_ms: int
     reason: str
@@ -215,7 +216,7 @@ def _held_lane(target: str, lane: str, hold: Hold | None, answers: Sequence[Any]
     return HeldLane(
         target=target,
         lane=lane,
-        by=hold.by if hold else "nobody",
+        by=hold.by if hold else NOBODY,
         owner=hold.owner if hold else "",
         since_ms=hold.since_ms if hold else 0,
         reason=hold.reason if hold else "it stands still without a hold",

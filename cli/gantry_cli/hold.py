@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 from rich.table import Table
 
 from gantry import topology
@@ -20,6 +21,7 @@ from gantry_cli.connection import Site
 from gantry_cli.facts import HeldLane
 from gantry_cli.output import add_row, table
 
+LISTED = 200  # rows of the table
 NEAREST = 3  # names that are suggested for one that is not known
 
 app = typer.Typer()
@@ -71,7 +73,10 @@ def _release(
 async def listing(site: Site) -> Reply:
     """All that is held."""
     held = await _all(site)
-    return Reply(_report(held), [_table(held, await facts.now_ms(site.client))] if held else ["nothing is held"])
+    rows: list[str | RenderableType] = [_table(held[:LISTED], await facts.now_ms(site.client))]
+    if len(held) > LISTED:
+        rows.append(f"and {len(held) - LISTED} more; --json has them all")
+    return Reply(_report(held), rows if held else ["nothing is held"])
 
 
 async def hold(site: Site, device: str, targets: Sequence[str], said: tuple[str, str], *, force: bool = False) -> Reply:

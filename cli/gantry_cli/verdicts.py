@@ -10,7 +10,7 @@ from gantry.streams.controls import By, Pause
 from gantry.streams.lanes import LONGEST_LEGAL_DELAY_S
 from gantry.topology import PROCESSOR_DUTY
 from gantry_cli import causes, sentences, words
-from gantry_cli.facts import Breaker, HeldLane, Holder, Overdrive, Process, Server
+from gantry_cli.facts import NOBODY, Breaker, HeldLane, Holder, Overdrive, Process, Server
 
 SOURCES = ("ingest-dahua", "ingest-axis")
 NEEDED = ("processor", "publisher")
@@ -123,7 +123,7 @@ def _of_lanes(held: tuple[HeldLane, ...], now_ms: int) -> Iterator[Problem]:
         here = [each for each in held if each.target == target]
         by_platform = [each for each in here if each.by == By.PLATFORM]
         by_people = [each for each in here if each.by == By.OPERATOR]
-        by_nobody = [each for each in here if each not in by_platform and each not in by_people]
+        by_nobody = [each for each in here if each.by == NOBODY]
         if by_platform:
             yield Problem(
                 f"the platform does not know {sentences.some([each.lane for each in by_platform])} of {target} "

@@ -120,6 +120,16 @@ async def test_a_device_is_held_where_it_is_known_listed_and_released(act, site,
     assert said.text == "cam-south was not held at evd\n"
 
 
+@pytest.mark.usefixtures("site")
+async def test_a_long_list_is_cut_and_whole_for_programs(act, stage, said):
+    count = hold.LISTED + 7
+    await stage.client.hset(stage.keys.holds("evd"), mapping={f"cam-{n}": "platform\n1\n\n404" for n in range(count)})
+    assert await act(hold.listing) == 0
+    assert said.text.endswith("and 7 more; --json has them all\n")
+    assert await act(hold.listing, as_json=True) == 0
+    assert len(said.document["holds"]) == count
+
+
 async def test_a_request_under_way_is_said(act, site, said):
     seconds, _ = await site.client.time()
     await site.client.zadd(site.keys.due("evd"), {"cam-north": (int(seconds) + 40) * 1000})
