@@ -30,6 +30,7 @@ from trial.actors import (
     publisher,
     writer,
 )
+from trial.operators import Decisions, operator
 
 EXAMPLES = int(os.environ.get("TRIAL_EXAMPLES", "25"))
 STEPS = int(os.environ.get("TRIAL_STEPS", "120"))
@@ -39,7 +40,7 @@ KEYS = Topology()
 
 
 class Trial(RuleBasedStateMachine):
-    """Two writers, two processors, three publishers, housekeeping; kills, lost replies, stale leases, clock steps."""
+    """Two writers, two processors, three publishers, housekeeping, two operators; kills, lost replies, clock steps."""
 
     url = ""
 
@@ -60,12 +61,14 @@ class Trial(RuleBasedStateMachine):
         makes += [("processor", processor(self.truth, KEYS)) for _ in range(2)]
         makes += [("publisher", publisher(self.truth, KEYS)) for _ in range(3)]
         makes += [("housekeeper", housekeeper(KEYS))]
+        self.decisions = Decisions()
+        makes += [("operator", operator(self.truth, KEYS, self.client, self.decisions)) for _ in range(2)]
         self.actors = [Actor(name, make, scripts) for name, make in makes]
 
     def do(self, work: Any) -> Any:
         return self.loop.run_until_complete(work)
 
-    @rule(moves=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 99)), min_size=1, max_size=12))
+    @rule(moves=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 99)), min_size=1, max_size=12))
     def go_on(self, moves: list[tuple[int, int]]) -> None:
         """Each move lets one actor make one call; 15 of 100 replies are lost."""
         for who, luck in moves:
@@ -74,7 +77,7 @@ class Trial(RuleBasedStateMachine):
             self.truth.clock.at += luck * 0.004
             self.balances()
 
-    @rule(who=st.integers(0, 7))
+    @rule(who=st.integers(0, 9))
     def kill(self, who: int) -> None:
         self.do(self.actors[who].kill())
 
@@ -115,7 +118,7 @@ class Trial(RuleBasedStateMachine):
             self.loop.close()
 
     def drain(self) -> None:
-        """No more faults, and time passes: everything ends as a receipt, a duplicate, a filtered event or a letter."""
+        """No more faults, and time passes: everything ends as a receipt, a duplicate or filtered, or was dropped."""
         self.truth.calm, self.truth.platform_down = True, False
         for _ in range(400):
             for _ in range(3):
@@ -124,7 +127,8 @@ class Trial(RuleBasedStateMachine):
             self.truth.now_us += 2_000_000
             self.truth.clock.at += 0.5
             audit = self.audited()
-            open_units = audit.ledger.events["in_raw"] + audit.ledger.outcomes["waiting"]
+            events, measures = audit.ledger.events, audit.ledger.outcomes
+            open_units = events["in_raw"] + events["dead_in"] + measures["waiting"] + measures["dead_out"]
             if open_units or any(self.do(self.client.zcard(KEYS.due(target))) for target in topology.TARGETS):
                 continue
             if self.truth.offered <= self.truth.taken | self.held_back():
@@ -140,7 +144,7 @@ class Trial(RuleBasedStateMachine):
 
     def nothing_is_lost(self, audit: Audit) -> None:
         truth = self.truth
-        arrived = set(map(event_of, (*truth.arrived.values(), *truth.refused)))
+        arrived = set(map(event_of, truth.arrived.values())) | self.decisions.dropped
         fingerprints = {truth.fingerprint[event] for event in arrived}
         lost = [
             event
