@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gantry import maps
+from gantry import devices, maps
 from gantry.errors import SettingsError
 from gantry.settings import Settings, load
 from gantry_cli.child import Program
@@ -114,12 +114,14 @@ def setting_names() -> set[str]:
 
 
 def _bad_files(environ: Mapping[str, str]) -> list[str]:
-    """What the processor would refuse of CONFIG_DIR."""
-    try:
-        maps.load(Path(environ.get("CONFIG_DIR") or Settings().config_dir))
-    except SettingsError as error:
-        return error.problems
-    return []
+    """What the processor and the publisher would refuse of CONFIG_DIR."""
+    folder, problems = Path(environ.get("CONFIG_DIR") or Settings().config_dir), []
+    for load_files in (maps.load, devices.load):
+        try:
+            load_files(folder)
+        except SettingsError as error:
+            problems += error.problems
+    return problems
 
 
 def _given(name: str, environ: Mapping[str, str]) -> bool:

@@ -65,6 +65,11 @@ def test_what_the_platform_asks_for_is_waited_for(reason):
     assert max(waits) <= 7.7
 
 
+def test_a_platform_that_asks_for_no_time_at_all_is_not_hammered():
+    delays = [react(Kind.TRANSIENT, "http_503", attempts=8, retry_after_s=0.0).delay_s for _ in range(3)]
+    assert min(delays) > 1
+
+
 def test_a_back_off_doubles_to_a_minute_with_full_jitter():
     def waits(attempts: int) -> list[float]:
         judgement = a_judgement(Kind.TRANSIENT)

@@ -6,9 +6,10 @@ import asyncio
 import os
 import random
 import sys
+from collections.abc import Mapping
 from functools import partial
 
-from gantry import runtime, topology
+from gantry import devices, runtime, topology
 from gantry.clock import SystemClock
 from gantry.health import LOOP_LIMIT_S, Health
 from gantry.presence import Presence
@@ -16,7 +17,7 @@ from gantry.streams import durability, groups
 from gantry.streams.books import Books
 from gantry.streams.client import Client, connect
 from gantry.streams.gauges import LedgerGauges
-from gantry.streams.lanes import Lanes
+from gantry.streams.lanes import Lanes, Rate
 from gantry.streams.patience import Patience
 from gantry.streams.pipelined import Pipelined
 from gantry.topology import Topology
@@ -33,7 +34,8 @@ SETTLE_S = 5.0
 
 
 async def serve(config: Config, stop: asyncio.Event) -> None:
-    """Run until `stop`."""
+    """Run until `stop`. Raises SettingsError for a bad devices.toml in CONFIG_DIR."""
+    rates = config.rates(devices.load(config.config_dir))
     clock, keys = SystemClock(), Topology(config.gantry_site)
     client, news = connect(config.redis_url, NAME), connect(config.redis_url, f"{NAME}-news", block_s=NEWS_BLOCK_S)
     calls, health = Pipelined(client), Health(clock)
@@ -43,8 +45,10 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
         base=config.iota_json_base,
         keys=config.keys,
         timeout_s=config.iota_timeout_s,
+        connect_timeout_s=config.iota_connect_timeout_s,
         connections=config.iota_concurrency * len(topology.TARGETS),
         ca_file=config.iota_ca_file,
+        proxy=config.iota_proxy,
     )
 
     async def work(stop: asyncio.Event) -> None:
@@ -52,6 +56,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
         async with Platform(address, clock) as platform:
             publisher = build(
                 config=config,
+                rates=rates,
                 health=health,
                 client=client,
                 news=news,
@@ -83,6 +88,7 @@ def grace_s(config: Config) -> float:
 def build(  # noqa: PLR0913 - what it wires is what it takes
     *,
     config: Config,
+    rates: Mapping[str, Rate],
     health: Health,
     client: Client,
     news: Client,
@@ -101,9 +107,9 @@ def build(  # noqa: PLR0913 - what it wires is what it takes
             desk=desk,
             lanes=lanes,
             platform=platform,
-            limits={arrays: config.limits(arrays) for arrays in (False, True)},
+            limits={arrays: config.limits(arrays, rates) for arrays in (False, True)},
             timeout_s=config.iota_timeout_s,
-            secrets=[key.get_secret_value() for key in config.keys.values()],
+            secrets=config.secrets,
             clock=clock,
             chance=chance,
         )
@@ -117,7 +123,9 @@ def build(  # noqa: PLR0913 - what it wires is what it takes
         config.instance,
         puller,
         slots,
-        Housekeeping(client, calls, keys, config.instance, Survey(client, keys, clock, config.allowed)),
+        Housekeeping(
+            client, calls, keys, config.instance, Survey(client, keys, clock, partial(config.allowed, rates=rates))
+        ),
         grace_s(config),
     )
 

@@ -91,7 +91,7 @@ TABLE = (
     Row(Kind.TRANSIENT, (408, 502, 503, 504)),
     Row(Kind.TRANSIENT, (429,), speaks=False),  # alive, and asks for a slower pace
     Row(Kind.SPLIT, (413,)),
-    Row(Kind.TARGET, (405, 415)),
+    Row(Kind.TARGET, (401, 403, 405, 407, 415)),
     # The agent, about a measure, a device, or all of it.
     Row(Kind.PERMANENT, (400,), "BAD_TIMESTAMP", "SyntaxError"),
     Row(Kind.PERMANENT, (400, 422), "ENTITY_GENERIC_ERROR"),
@@ -105,7 +105,7 @@ TABLE = (
     Row(Kind.SPLIT, (500,), "PayloadTooLargeError"),  # before 3.8.0
     Row(Kind.UNKNOWN, (500,), "TypeError"),
     # Somebody before the agent refuses us, or there is no agent at this address.
-    Row(Kind.TARGET, (401, 403, 404, 407, 410, 421), NOT_THE_AGENT),
+    Row(Kind.TARGET, (404, 410, 421), NOT_THE_AGENT),
     Row(Kind.TRANSIENT, range(500, 1000), NOT_THE_AGENT),
 )
 _REST = Row(Kind.UNKNOWN, range(1000))

@@ -61,6 +61,5 @@ def _delay(outcome: Outcome, judgement: Judgement, attempts: int, chance: random
         return 0.0
     if outcome is Outcome.HOLD:
         return min(HOLD_CAP_S, HOLD_FIRST_S * 2.0 ** min(attempts, 10)) * (1 - chance.uniform(0, _JITTER))
-    if judgement.retry_after_s is not None:
-        return judgement.retry_after_s * (1 + chance.uniform(0, _JITTER))
-    return backoff.delay(attempts, first_s=BACKOFF_FIRST_S, cap_s=BACKOFF_CAP_S, chance=chance)
+    asked = (judgement.retry_after_s or 0.0) * (1 + chance.uniform(0, _JITTER))
+    return max(asked, backoff.delay(attempts, first_s=BACKOFF_FIRST_S, cap_s=BACKOFF_CAP_S, chance=chance))
