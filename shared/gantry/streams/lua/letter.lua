@@ -9,7 +9,6 @@ local dead, raw, events, ledger, inside = unpack(KEYS, 1, 5)
 local verb, owner, targets = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local NEEDS = {out = {'id', 'dev', 'target', 'lane', 't_rx', 'body'}, ['in'] = {'id', 'src', 'dev', 't_dev', 't_rx', 'body'}}
 NEEDS.quarantine = NEEDS['in']
-redis.call('HDEL', ledger, '')                                             -- never refused: letters can be dealt with on a full server
 local state_of = {}
 for i = 1, targets do state_of[ARGV[3 + i]] = KEYS[5 + i] end
 local answers, counts, units = {}, {}, {}
@@ -39,7 +38,7 @@ for i = 4 + targets, #ARGV do
   local entry, answer = redis.call('XRANGE', dead, ARGV[i], ARGV[i])[1], 0
   local f = entry and fields_of(entry[2])
   if f and verb == 'retry' and not can_go_back(f) then answer = -1
-  elseif f and redis.call('XDEL', dead, ARGV[i]) == 1 then
+  elseif f and redis.call('XDEL', dead, ARGV[i]) == 1 then                 -- never refused, and from here on a full server cannot say OOM
     local of_measure = f.class == 'out'
     answer = 1
     add(counts, of_measure and 'dead_out' or 'dead_in', -1)
