@@ -1,8 +1,4 @@
-"""What carries the requests, and what its errors mean: aiohttp behind httpx's interface, at a tenth of httpx's own CPU.
-
-The package between the two makes `ConnectTimeout` of nearly every error, and lets some of aiohttp's through: so it is
-the aiohttp error, the cause, that is judged.
-"""
+"""What carries the requests, and what its errors mean: aiohttp, at a twentieth of the CPU of httpx's own transport."""
 
 from __future__ import annotations
 
@@ -12,8 +8,6 @@ from contextvars import ContextVar
 from pathlib import Path
 
 import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
 from publisher.classify import Failure
@@ -21,16 +15,24 @@ from publisher.classify import Failure
 KEEP_ALIVE_S = 4.0  # the agent closes an idle connection after 5 to 6 s; we do it first
 
 
-def transport(connections: int, ca_file: Path | None, proxy: SecretStr | None = None) -> httpx.AsyncBaseTransport:
-    """At most so many connections; `ca_file` None: the system's authorities; `proxy`: a URL, user and all.
+def timeouts(total_s: float, connect_s: float) -> aiohttp.ClientTimeout:
+    """For a whole request, and for its part up to the end of the TLS handshake.
 
-    Opens nothing before the first request. Raises OSError for a file that holds no certificates.
+    Waiting for a free connection ends a little before the whole, so that it can be told that nothing was sent.
     """
-    trust = ssl.create_default_context(cafile=ca_file)
-    return AiohttpTransport(verify=trust, trust_env=False, client=lambda: _session(connections, trust, proxy))
+    soon_s = total_s * 0.95
+    return aiohttp.ClientTimeout(total=total_s, connect=soon_s, sock_connect=min(connect_s, soon_s))
 
 
-def _session(connections: int, trust: ssl.SSLContext, proxy: SecretStr | None) -> aiohttp.ClientSession:
+def authorities(ca_file: Path | None) -> ssl.SSLContext:
+    """None: the system's. Raises OSError for a file that holds no certificates."""
+    return ssl.create_default_context(cafile=ca_file)
+
+
+def session(
+    connections: int, trust: ssl.SSLContext, limits: aiohttp.ClientTimeout, proxy: SecretStr | None = None
+) -> aiohttp.ClientSession:
+    """At most so many connections; `proxy`: a URL, user and all. To be made in the loop that uses it."""
     reuse = aiohttp.TraceConfig()
     reuse.on_connection_reuseconn.append(_note_reuse)
     return aiohttp.ClientSession(
@@ -38,6 +40,7 @@ def _session(connections: int, trust: ssl.SSLContext, proxy: SecretStr | None) -
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,
+        timeout=limits,
         proxy=proxy.get_secret_value() if proxy else None,
         middlewares=(_exchange,),
         trace_configs=[reuse],
@@ -59,13 +62,11 @@ async def _exchange(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerT
     """
     _reused.set(False)
     try:
-        response = await send(request)
+        return await send(request)
     except aiohttp.ClientConnectionError as error:
         if not (_reused.get() and _unanswered(error)):
             raise
-        response = await send(request)
-    response.reason = None  # the package fails on one that is not UTF-8, and nobody reads it
-    return response
+        return await send(request)
 
 
 def _unanswered(error: aiohttp.ClientConnectionError) -> bool:
