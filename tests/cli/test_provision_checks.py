@@ -117,6 +117,19 @@ def test_what_was_sent_is_not_there() -> None:
     assert finding.text == "sent and not stored: TimeInstant"
 
 
+def test_an_earlier_measures_value_does_not_pass_for_the_one_that_was_sent() -> None:
+    """The platform keeps an attribute until it is sent again; its own instant gives it away."""
+    kept = entity(TimeInstant=SENT_AT, count=3, direction="LeftToRight")
+    mark = {"TimeInstant": {"type": "DateTime", "value": SENT_AT}}
+    kept["count"]["metadata"] = mark
+    kept["direction"]["metadata"] = {"TimeInstant": {"type": "DateTime", "value": "2026-01-15T09:00:00.000Z"}}
+    sent = {"TimeInstant": SENT_AT, "count": 3, "direction": "LeftToRight"}
+    [finding] = checks.of_sent("x", kept, sent, GROUP)
+    assert finding.text == "sent and not stored: direction"
+    kept["direction"]["metadata"] = mark
+    assert levels(checks.of_sent("x", kept, sent, GROUP)) == [Level.RIGHT]
+
+
 def test_an_attribute_is_looked_for_under_the_name_that_the_group_gives_it() -> None:
     group = {"attributes": [{"object_id": "count", "name": "vehicles", "type": "Number"}]}
     [finding] = checks.of_sent(

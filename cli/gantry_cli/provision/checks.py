@@ -28,7 +28,6 @@ _LOSSES = {
 _ARRAYS, _TOLD, _MAPPED = (3, 5, 0), (3, 7, 0), (4, 4, 0)
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _PEOPLE = "people-counts"  # their TimeInstant is their dateObservedFrom
-_BUILT_IN = ("id", "type", "dateModified")
 
 
 class Level(Enum):
@@ -119,12 +118,17 @@ def _number(version: str) -> tuple[int, ...]:
 
 
 def of_sent(about: str, entity: Fields, sent: Fields, group: Fields) -> list[Finding]:
-    """An entity beside the measure that was written to it last."""
-    missing = [name for name, value in sent.items() if value is not None and stored_as(group, name) not in entity]
+    """An entity beside the measure that was written to it last.
+
+    A value that was not written then is one of an earlier measure: it carries another instant than its entity.
+    """
+    kept = _instant(_value(entity, TIME))
+    names = [name for name, value in sent.items() if value is not None]
+    missing = [name for name in names if not _written(entity, stored_as(group, name), kept)]
     found = []
     if missing:
         found.append(Finding(about, Level.WRONG, f"sent and not stored: {', '.join(missing)}"))
-    wanted, kept = _instant(sent.get(TIME)), _instant(_value(entity, TIME))
+    wanted = _instant(sent.get(TIME))
     if TIME in missing or wanted is None:
         return found
     if kept != wanted:
@@ -136,6 +140,15 @@ def of_sent(about: str, entity: Fields, sent: Fields, group: Fields) -> list[Fin
     if missing:
         return found
     return [*found, Finding(about, Level.RIGHT, f"{len(values)} attributes stored, {TIME} is the event's own")]
+
+
+def _written(entity: Fields, name: str, at: float | None) -> bool:
+    if name not in entity:
+        return False
+    attribute = entity[name]
+    metadata = attribute.get("metadata") if isinstance(attribute, Mapping) else None
+    stamp = _instant(_value(metadata, TIME)) if isinstance(metadata, Mapping) else None
+    return stamp is None or at is None or stamp == at
 
 
 def _other_time(entity: Fields, sent: Fields) -> str:
