@@ -153,6 +153,12 @@ class Rig:
         else:
             self.children[name].start()
 
+    def rss_mb(self, name: str) -> float:
+        """Resident memory of a process of ours."""
+        pid = self.server.process.pid if name == "server" and self.server.process else self.children[name].pid
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
     # what the books say
 
     async def ledger(self) -> Ledger:
