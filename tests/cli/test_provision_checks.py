@@ -9,8 +9,7 @@ from pydantic import SecretStr
 
 from gantry_cli.provision import checks
 from gantry_cli.provision.attributes import OF
-from gantry_cli.provision.checks import Level
-from gantry_cli.provision.platform import Versions
+from gantry_cli.provision.checks import Level, Versions
 from gantry_cli.provision.steps import compare, wanted
 
 SENT_AT, LATER = "2026-01-15T10:00:00.123Z", "2026-01-15T11:30:00.000Z"

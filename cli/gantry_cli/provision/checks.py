@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from gantry_cli.provision.attributes import TIME
-from gantry_cli.provision.platform import Versions
 from gantry_cli.provision.steps import Change, Fields, Step, stored_as
 
 NEAR_S = 5.0  # a stored time as near as this to the broker's own may be that of arrival, or of a live event
@@ -46,6 +45,14 @@ class Finding:
     about: str
     level: Level
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What the agent says of itself; empty where it says nothing."""
+
+    agent: str
+    library: str
 
 
 def of_group(step: Step) -> list[Finding]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 from pydantic import SecretStr
 
+from gantry_cli.provision.checks import Versions
 from gantry_cli.provision.config import Config
 from gantry_cli.provision.steps import Fields, Step, Wanted
 from gantry_cli.provision.wire import Reply, Server, Trouble, Wire
@@ -24,14 +24,6 @@ _HINTS = {
     "MISSING_HEADERS": "it wants other headers than Fiware-Service and Fiware-ServicePath",
     "WRONG_SYNTAX": "it does not take our form of a group; its version is an unusual one",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Versions:
-    """What the agent says of itself; empty where it says nothing."""
-
-    agent: str
-    library: str
 
 
 class Platform:
