@@ -142,7 +142,7 @@ async def test_a_device_with_a_rate_of_its_own(whole, stage, tmp_path):
     assert beside["delayed_ms"] > 50_000
 
 
-async def test_a_devices_limit_below_its_rate_is_named(whole, stage):
+async def test_a_devices_limit_below_its_rate_is_named(whole):
     """The flow of the last two windows, as pull.lua writes it."""
     now_ms = int(time.time() * 1000)
     await whole.client.hset(KEYS.flow("evd"), "busy", f"{now_ms} 400000 450000 0")

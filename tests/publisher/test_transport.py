@@ -109,7 +109,7 @@ async def test_a_part_of_an_answer_is_told(part: bytes) -> None:
     assert agent.connections == 1
 
 
-async def test_after_a_reset_nobody_knows_whether_an_answer_had_begun() -> None:
+async def test_a_used_connection_that_is_reset_gets_one_more_try_at_once() -> None:
     class Resets(Agent):
         async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await super().__call__(reader, writer)
@@ -117,10 +117,12 @@ async def test_after_a_reset_nobody_knows_whether_an_answer_had_begun() -> None:
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 
-    agent = Resets((RECEIPT,))
+    agent = Resets((RECEIPT,), (RECEIPT,), ())
     async with towards(agent) as opened:
-        assert [await posted(opened), await posted(opened)] == [200, Failure.RESET]
-    assert agent.connections == 1
+        assert [await posted(opened), await posted(opened)] == [200, 200]
+        assert agent.connections == 2
+        assert await posted(opened) is Failure.RESET  # the fresh connection was reset, too: enough
+    assert agent.connections == 3
 
 
 async def test_one_timeout_for_both_attempts() -> None:

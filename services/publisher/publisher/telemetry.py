@@ -16,7 +16,10 @@ from publisher.classify import Judgement, Kind
 
 log = structlog.get_logger()
 
-TERMS = ("measures", "waiting", "published", "dead_out", "dropped")  # the ledger's terms that publishers move
+TERMS = (  # of the ledger, as publishers move them; those behind the first five stand beside its lines
+    *("measures", "waiting", "published", "dead_out", "dropped"),
+    *("resent", "delayed", "delayed_ms", "throttled_ms:evd", "throttled_ms:crowd"),
+)
 BREAKER_STATES = ("closed", "open", "half")
 MOST_NAMED = 20  # in the log at once; `gantry status` and the metrics know all
 

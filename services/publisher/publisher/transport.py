@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -70,10 +71,12 @@ async def _exchange(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerT
 
 
 def _unanswered(error: aiohttp.ClientConnectionError) -> bool:
-    """For certain: after a reset (RST) one cannot know."""
+    """For certain where the connection was closed; a reset hides whether an answer had begun."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return isinstance(error.message, str)  # otherwise it is the part of an answer that came
-    return isinstance(error.__cause__, aiohttp.ClientConnectionResetError)  # ended before the request was written
+    if isinstance(error.__cause__, aiohttp.ClientConnectionResetError):  # ended before the request was written
+        return True
+    return isinstance(error, aiohttp.ClientOSError) and error.errno == errno.ECONNRESET
 
 
 _KINDS: tuple[tuple[type[BaseException], Failure], ...] = (

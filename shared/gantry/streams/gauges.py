@@ -40,7 +40,7 @@ def show(ledger: Ledger, terms: Sequence[str]) -> None:
     """Set the gauges of `terms`."""
     values = {"received": ledger.received, "measures": ledger.measures, **ledger.events, **ledger.outcomes}
     for term in terms:
-        LEDGER.labels(term).set(values[term])
+        LEDGER.labels(term).set(values[term] if term in values else ledger.beside.get(term, 0))
     IMBALANCE.labels("events").set(ledger.events_difference)
     IMBALANCE.labels("measures").set(ledger.measures_difference)
 
