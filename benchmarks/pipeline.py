@@ -9,72 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
-import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-import httpx
-import orjson
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # the rig is the tests' own
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-from end_to_end.rig import KEYS, Rig, rig
+import raw
+from end_to_end.rig import Rig, rig
+from figures import figure, machine, percentiles, rss_mb
 
 EVENTS = int(os.environ.get("BENCH_EVENTS", "8000"))
 RATE = float(os.environ.get("BENCH_RATE", "100"))  # events a second for the latency figures
 SECONDS = float(os.environ.get("BENCH_SECONDS", "15"))
-IN_FLIGHT = 16
 FULL_SPEED = "100000"  # more than the recorder's twin can make
 CROSSINGS = ("--generate", "--only", "CrossLineDetection", "--channels", "40", "--seed", "1")
-
-
-def figure(name: str, value: float, unit: str, beside: str) -> None:
-    print(orjson.dumps({"name": name, "value": round(value, 2), "unit": unit, "beside": beside}).decode(), flush=True)
-
-
-async def raw_server(whole: Rig) -> None:
-    """What this server and disk do with one write at a time, and with 200 a call."""
-    end, count = time.perf_counter() + 2, 0
-    while time.perf_counter() < end:
-        await whole.client.xadd("bench:raw", {"body": b"x" * 300})
-        count += 1
-    figure("raw.xadd_single", count / 2, "writes/s", "one connection, appendfsync always, redis-py with hiredis")
-    end, count = time.perf_counter() + 2, 0
-    while time.perf_counter() < end:
-        pipe = whole.client.pipeline(transaction=False)
-        for _ in range(200):
-            pipe.xadd("bench:raw", {"body": b"x" * 300})
-        await pipe.execute()
-        count += 200
-    figure("raw.xadd_pipelined", count / 2, "writes/s", "200 a round trip, otherwise the same")
-    await whole.client.delete("bench:raw")
-
-
-async def raw_http(whole: Rig) -> None:
-    """What httpx alone gets out of the agent's twin, on this core count."""
-    url = f"{whole.urls['twin-agent']}/iot/json?k={KEYS['evd']}&i=bench"
-    body, end = b'{"TimeInstant":"2026-01-15T10:00:00.000Z","count":1}', time.perf_counter() + 3
-    sent = 0
-
-    async def client_loop(client: httpx.AsyncClient) -> None:
-        nonlocal sent
-        while time.perf_counter() < end:
-            await client.post(url, content=body, headers={"Content-Type": "application/json"})
-            sent += 1
-
-    async with httpx.AsyncClient(trust_env=False) as client, asyncio.TaskGroup() as group:
-        for _ in range(IN_FLIGHT):
-            group.create_task(client_loop(client))
-    figure(
-        "raw.httpx_post",
-        sent / 3,
-        "requests/s",
-        f"bare httpx with its own transport, {IN_FLIGHT} in flight, the same twin",
-    )
 
 
 async def started(whole: Rig, *recorder: str, agent_first: bool = True) -> None:
@@ -118,10 +68,7 @@ async def latency(folder: Path) -> None:
         await whole.drained()
         ages = await ages_ms(whole)
         beside = f"{RATE:.0f} events/s, agent answers at once, receipts of {len(ages)} measures"
-        cuts = statistics.quantiles(ages, n=100)
-        figure("latency.p50", cuts[49], "ms", beside)
-        figure("latency.p99", cuts[98], "ms", beside)
-        figure("latency.max", max(ages), "ms", beside)
+        percentiles("latency", ages, beside)
 
 
 async def counters(folder: Path) -> None:
@@ -151,25 +98,16 @@ async def ages_ms(whole: Rig) -> list[float]:
     return ages[len(ages) // 10 :]  # the first tenth warms up
 
 
-def rss_mb(pid: int) -> float:
-    fields: dict[str, Any] = dict(
-        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    )
-    return int(fields["VmRSS"].split()[0]) / 1024
-
-
 async def main() -> None:
-    load = os.getloadavg()[0]
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}"
-    figure("machine.cores", os.cpu_count() or 0, "cores", machine)
+    machine()
     with tempfile.TemporaryDirectory(prefix="gantry-", dir="/tmp") as top:
         folders = [Path(top) / name for name in ("raw", "one", "many", "slow", "counters")]
         for folder in folders:
             folder.mkdir()
         async with rig(folders[0]) as whole:
             await whole.agent()
-            await raw_server(whole)
-            await raw_http(whole)
+            await raw.server(whole)
+            await raw.http(whole)
         await throughput(folders[1], "singles", 1)
         await throughput(folders[2], "batched", 30)
         await latency(folders[3])
