@@ -43,6 +43,11 @@ local function take_probe(lane)                                            -- a 
   circuit.state, circuit.till, circuit.probe = 'half', now + lease, token .. ' ' .. lane
 end
 
+local function others_due(lane)                                            -- lanes beside this one that could be the probe
+  local score = tonumber(redis.call('ZSCORE', due, lane) or nil)
+  return redis.call('ZCOUNT', due, '-inf', digits(now)) > (score and score <= now and 1 or 0)
+end
+
 local function lease_out(c)                                                -- nil: not due, or its rate does not allow it yet
   local lane, key, period, burst = name_of(c), KEYS[11 + 2 * c], tonumber(ARGV[19 + 3 * c]), tonumber(ARGV[20 + 3 * c])
   if not may_go(lane, redis.call('ZSCORE', due, lane)) then return end
@@ -58,8 +63,9 @@ local function lease_out(c)                                                -- ni
     return
   end
   keep(key, arrival + (by_request and 1 or #items) * period)
-  use_ceiling()
-  redis.call('HSET', state, lane .. ':token', token, lane .. ':taken', (again == 1 and '0' or digits(#items)) .. ' ' .. digits(circuit.trips))
+  use_ceiling(1)
+  local era = circuit.state == 'closed' and circuit.trips or 0             -- a probe is of no era: forgotten by a reset, its answer moves nothing
+  redis.call('HSET', state, lane .. ':token', token, lane .. ':taken', (again == 1 and '0' or digits(#items)) .. ' ' .. digits(era))
   redis.call('ZADD', due, digits(now + lease), lane)
   if circuit.state ~= 'closed' then take_probe(lane) end
   return {lane, held[2] or '0', again, unpack(items)}
@@ -88,7 +94,10 @@ local function grant()                                                     -- gr
         note_throttled(throttled)
         return grants, throttled
       end
-      if circuit.state == 'closed' or (name_of(c) == circuit.last) == (pass == 2) then grants[#grants + 1] = lease_out(c) end
+      local failed_last = name_of(c) == circuit.last
+      if circuit.state == 'closed' or (pass == 1 and not failed_last) or (pass == 2 and failed_last and not others_due(circuit.last)) then
+        grants[#grants + 1] = lease_out(c)
+      end
     end
   end
   return grants

@@ -18,8 +18,8 @@ local function below_ceiling()                                             -- ni
   if tokens_of(arrival, ceiling_period, ceiling_burst) >= 1 then return nil end
   return free_in(arrival, ceiling_period, ceiling_burst)
 end
-local function use_ceiling()
-  if ceiling_period > 0 then keep(ceiling, arrival_at(ceiling, ceiling_period, ceiling_burst) + ceiling_period) end
+local function use_ceiling(requests)
+  if ceiling_period > 0 then keep(ceiling, arrival_at(ceiling, ceiling_period, ceiling_burst) + requests * ceiling_period) end
 end
 local function note_throttled(wait)                                        -- time, not occasions: everybody asks
   local counted = tonumber(redis.call('HGET', breaker, 'throttled') or '0')

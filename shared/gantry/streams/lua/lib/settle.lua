@@ -10,10 +10,14 @@ local function give_up_lease(lane, list, token_done, at)                   -- ba
   else redis.call('ZREM', due, lane) end
 end
 
-local function hand_back(lane, taken)                                      -- never sent: no attempt, and its tokens come back
+local function refund(tokens)                                              -- to the lane that is settled
   local period, burst = tonumber(ARGV[22]), tonumber(ARGV[23])
-  local used = by_request and 1 or math.max(1, tonumber(taken))
-  keep(KEYS[13], math.max(us, arrival_at(KEYS[13], period, burst) - used * period))
+  keep(KEYS[13], arrival_at(KEYS[13], period, burst) - tokens * period)
+end
+
+local function hand_back(lane, taken)                                      -- never sent: no attempt, and its tokens come back
+  refund(by_request and 1 or math.max(1, tonumber(taken)))
+  use_ceiling(-1)
   if circuit.probe == ARGV[14] .. ' ' .. lane then hand_back_probe() end
 end
 
@@ -45,6 +49,7 @@ local function settle()
     give_up_lease(lane, list, old, now)
     return 'settled'
   end
+  if not by_request and n < tonumber(taken) then refund(tonumber(taken) - n) end   -- not all fitted into the request
   judge_breaker(lane, era, outcome, reason)
   mark_hold(lane, outcome, reason)
   if outcome == 'delivered' then

@@ -1,0 +1,68 @@
+"""Finer points of a turn: whose the probe is, what comes back of the rate, and answers that nobody can explain."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import Stage, some_limits
+from gantry.streams.controls import Controls
+from gantry.streams.lanes import Grant, Outcome, Settlement, Turn
+
+pytestmark = pytest.mark.reads_in_lua
+
+LIMITS = some_limits()
+
+
+@pytest.fixture
+async def stage(client, calls, ladder):
+    return Stage(client, calls, ladder)
+
+
+async def granted(stage: Stage, *lanes: str, limits=LIMITS) -> Grant | None:
+    turn = await stage.lanes.turn("evd", limits, lanes or ["cam"])
+    return turn.grants[0] if turn.grants else None
+
+
+async def settled(stage: Stage, grant: Grant, outcome=Outcome.DELIVERED, *, limits=LIMITS, **more) -> Turn:
+    settlement = Settlement(grant=grant, outcome=outcome, **{"reason": "because", **more})
+    return await stage.lanes.turn("evd", limits, [], settle=settlement, want=0)
+
+
+async def test_the_probe_is_not_for_the_lane_that_failed_last_while_another_is_due(stage):
+    """Also when the caller did not know of the other."""
+    for lane in ("bad", "other"):
+        await stage.fill_lane(1, lane)
+    await settled(stage, await granted(stage, "bad"), Outcome.OPEN)
+    stage.tick(30)
+    turn = await stage.lanes.turn("evd", LIMITS, ["bad"])
+    assert (turn.grants, turn.wait_s) == ((), 0)
+    assert (await granted(stage, *turn.hints)).lane == "other"
+
+
+async def test_an_answer_to_a_probe_that_was_forgotten_changes_nothing(stage, client, keys, calls):
+    for lane in ("a", "b"):
+        await stage.fill_lane(1, lane)
+    await settled(stage, await granted(stage, "a"), Outcome.OPEN)
+    stage.tick(30)
+    probe = await granted(stage, "b")
+    await Controls(client, calls, keys, test_clock=str(stage.now)).reset_breaker("evd")
+    turn = await settled(stage, probe, Outcome.OPEN)
+    assert (turn.settled, turn.breaker) == ("settled", "closed")
+
+
+async def test_measures_that_did_not_fit_into_the_request_cost_nothing(stage):
+    limits = some_limits(per_minute=60, burst=10)
+    await stage.fill_lane(20)
+    grant = await granted(stage, limits=limits)
+    assert len(grant.items) == 10
+    sent = Grant(grant.token, grant.lane, grant.attempts, grant.items[:4])
+    await settled(stage, sent, limits=limits)
+    assert len((await granted(stage, limits=limits)).items) == 6
+
+
+async def test_what_is_handed_back_costs_the_target_nothing_either(stage):
+    limits = some_limits(ceiling_per_s=1.0)
+    await stage.fill_lane(1)
+    for _ in range(3):
+        await settled(stage, await granted(stage, limits=limits), Outcome.RETURNED, limits=limits)
+    assert await granted(stage, limits=limits)
