@@ -86,11 +86,13 @@ async def test_when_the_server_dies_all_are_told_and_later_calls_find_the_new_on
     assert await real.hget("{x}:2", "number") == b"2"
 
 
-async def test_a_closed_one_leaves_nobody_waiting(real):
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+async def test_a_closed_one_leaves_nobody_waiting(real, rounds):
+    """Also when its session has not begun yet."""
     calls = Pipelined(real)
     waiting = [asyncio.ensure_future(note(calls, number)) for number in range(3)]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    for _ in range(rounds):
+        await asyncio.sleep(0)
     await calls.aclose()
     done = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(answer == 1 or isinstance(answer, Unavailable) for answer in done)

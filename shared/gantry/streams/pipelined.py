@@ -40,14 +40,19 @@ class _Session:
                 group.create_task(self._read())
         except* TimeoutError:
             failure = redis.exceptions.ConnectionError(f"no answer within {TIMEOUT_S:g} s")
-        except* (redis.exceptions.RedisError, OSError) as errors:
+        except* (redis.exceptions.RedisError, OSError, AttributeError) as errors:
+            # AttributeError: redis-py writes where its reader has just closed
             failure = redis.exceptions.ConnectionError(str(errors.exceptions[0]))
         finally:
-            self.over = True
-            for answer in (*self.unanswered, *(answer for _, answer in self.unsent)):
-                if not answer.done():
-                    answer.set_exception(failure)
+            self.fail(failure)
             await self.connection.disconnect(nowait=True)
+
+    def fail(self, failure: redis.exceptions.RedisError) -> None:
+        """Tell all who wait; nobody is to come any more."""
+        self.over = True
+        for answer in (*self.unanswered, *(answer for _, answer in self.unsent)):
+            if not answer.done():
+                answer.set_exception(failure)
 
     async def _send(self) -> None:
         """All that was called in one round of the loop goes out in one write."""
@@ -101,9 +106,10 @@ class Pipelined:
 
     async def aclose(self) -> None:
         """Who still waits is told that the server is away."""
-        if self._running is not None:
+        if self._running is not None and self._session is not None:
             self._running.cancel()
             await asyncio.wait({self._running})
+            self._session.fail(redis.exceptions.ConnectionError("closed"))  # it may have been cancelled before it began
 
     def _call(self, *words: Any) -> asyncio.Future[Any]:
         packed, answer = hiredis.pack_command(words), asyncio.get_running_loop().create_future()
