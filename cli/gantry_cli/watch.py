@@ -61,6 +61,8 @@ class Watch:
             return
         rows: Any = await client.xrevrange(stream, "+", f"({self._last}", count=NEWEST)
         for _, fields in reversed(rows):
+            if fields[b"resent"] == b"1":
+                continue  # its time runs since the first receipt, so it says nothing of how fast we are
             self._latencies.add(int(fields[b"t"]), map(int, fields[b"t_rx"].split()))
         if rows:
             self._last = text(rows[0][0])

@@ -31,6 +31,16 @@ async def test_a_look_sees_receipts_since_the_first_look(stage, config):
         assert second.rates.published > 0 and second.alive == {"processor": True}
 
 
+async def test_the_newest_sent_again_says_nothing_of_how_fast_we_are(stage, config):
+    async with opened(config) as site:
+        watch = Watch(site, dict)
+        await watch.look()
+        await publish(stage, 1, "cam")
+        await stage.client.xadd(stage.keys.receipts, {"t": 90_000_000, "t_rx": 0, "resent": 1})
+        seen = await watch.look()
+        assert seen.latency and (seen.latency.measures, seen.latency.p99) == (1, 250)
+
+
 async def test_a_server_that_is_away_is_no_answer(nowhere: Settings):
     async with opened(nowhere) as site:
         with pytest.raises(NoAnswer):
