@@ -22,6 +22,7 @@ from gantry_cli.output import Output, add_row, table
 
 EX_NO_ANSWER = 2
 LONGEST = 50  # lanes shown per target
+_WIDE = 120  # columns of a terminal that has room for entry ids
 _CHUNK = 1000  # lanes asked about per round trip
 _STATE = ("attempts", "batch", "token", "reason")
 
@@ -88,7 +89,7 @@ async def run(config: Settings, out: Output, *, as_json: bool) -> int:
     if as_json:
         out.json(report(streams, targets))
     else:
-        out.show(stream_table(streams), *map(lane_table, targets))
+        out.show(stream_table(streams, out.console.width), *map(lane_table, targets))
     return 0
 
 
@@ -164,18 +165,21 @@ def report(streams: Sequence[Stream], targets: Sequence[Target]) -> dict[str, An
     return {"streams": [asdict(each) for each in streams], "targets": [asdict(each) for each in targets]}
 
 
-def stream_table(streams: Sequence[Stream]) -> Table:
-    """One row per group, or per stream without one."""
-    made = table("streams", "stream", "#length", "first", "last", "group", "#pending", "#lag", "delivered", "consumers")
+def stream_table(streams: Sequence[Stream], width: int) -> Table:
+    """One row per group, or per stream without one; entry ids where `width` leaves room for them."""
+    heads, tails = ["stream", "#length", "first", "last"], ["group", "#pending", "#lag", "delivered", "consumers"]
+    wide = width >= _WIDE
+    made = table("streams", *(heads if wide else heads[:2]), *(tails if wide else [*tails[:3], tails[4]]))
     for each in streams:
-        head = [each.name, str(each.length), each.first, each.last]
+        ends = [each.first, each.last] if wide else []
+        head = [each.name, str(each.length), *ends]
         for group in each.groups:
             lag = "?" if group.lag is None else str(group.lag)
-            consumers = ", ".join(group.consumers)
-            add_row(made, [*head, group.name, str(group.pending), lag, group.last, consumers])
-            head = ["", "", "", ""]
+            last = [group.last] if wide else []
+            add_row(made, [*head, group.name, str(group.pending), lag, *last, ", ".join(group.consumers)])
+            head = [""] * len(head)
         if not each.groups:
-            add_row(made, [*head, "", "", "", "", ""])
+            add_row(made, head)
     return made
 
 

@@ -64,6 +64,15 @@ async def test_only_the_longest_lanes_are_shown(stage, config, said):
     assert crowd["lanes"][0]["name"] == "cam-3"
 
 
+async def test_a_narrow_terminal_has_whole_names_and_no_entry_ids(stage, config, said):
+    await stage.fill_lane(1, lane="cam-a")
+    said.console.width = 80
+    assert await streams.run(config, said, as_json=False) == 0
+    rows = [line.split() for line in said.text.splitlines()]
+    assert [stage.keys.events, "1", "journal", "0", "1"] in rows and ["publisher", "1", "0", "lanes"] in rows
+    assert [stage.keys.dead, "0"] in rows
+
+
 async def test_letters_are_in_the_stream_dead(stage, config, said):
     await stage.lead()
     await stage.entries(1)
