@@ -31,6 +31,20 @@ def targets(word: str) -> Which:
     return Which((word,))
 
 
+def word(text: str) -> str:
+    """Not empty: a shell's variable that is not set must not mean "all" or "only list"."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty")
+    return text
+
+
+def why(reason: str) -> str:
+    """A reason that somebody gave."""
+    if not reason.strip():
+        raise typer.BadParameter("say why: --reason TEXT; whoever finds it so will read it")
+    return reason
+
+
 def seconds(word: str) -> int:
     """A duration with its unit, e.g. 90s, 15m, 2h, 1d."""
     found = _DURATION.fullmatch(word.strip())

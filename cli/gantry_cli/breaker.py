@@ -53,7 +53,7 @@ def _open(
     as_json: Json = False,
 ) -> None:
     """Attempt nothing for a while; then one probe decides."""
-    said = (owner or asker(ctx).owner(), reason)
+    said = (owner or asker(ctx).owner(), arguments.why(reason))
     asker(ctx).act(lambda site: open_(site, targets.names, said, for_s=for_s or LONGEST_OPEN_S), as_json=as_json)
 
 

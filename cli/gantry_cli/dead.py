@@ -14,7 +14,7 @@ import typer
 from gantry import topology
 from gantry.event import LetterClass
 from gantry.streams.letters import is_entry_id, is_owner
-from gantry_cli import dead_act, dead_show
+from gantry_cli import arguments, dead_act, dead_show
 from gantry_cli.arguments import Owner
 from gantry_cli.asking import Json, asker
 from gantry_cli.dead_act import Task
@@ -42,13 +42,6 @@ def _entry(word: str) -> str:
     return word
 
 
-def _word(word: str) -> str:
-    """Not empty: a shell's variable that is not set must not choose every letter."""
-    if not word.strip():
-        raise typer.BadParameter("it is empty")
-    return word
-
-
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="ID", help="Letters, or events by their id.", show_default=False)
 ]
@@ -62,11 +55,14 @@ def _options(  # noqa: PLR0913, PLR0917 - one per option
     kind: Annotated[LetterClass | None, typer.Option("--class", help="Broken, not understood, or refused.")] = None,
     target: Annotated[str | None, typer.Option(parser=_target, metavar="evd|crowd", help="Measures for it.")] = None,
     device: Annotated[
-        str | None, typer.Option(parser=_word, metavar="NAME", help="Lane or device; * stands for anything.")
+        str | None, typer.Option(parser=arguments.word, metavar="NAME", help="Lane or device; * stands for anything.")
     ] = None,
-    reason: Annotated[str | None, typer.Option(parser=_word, metavar="PART", help="Part of the reason.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(parser=arguments.word, metavar="PART", help="Part of the reason.")
+    ] = None,
     text: Annotated[
-        str | None, typer.Option(parser=_word, metavar="PART", help="Part of the content or of the platform's answer.")
+        str | None,
+        typer.Option(parser=arguments.word, metavar="PART", help="Part of the content or of the platform's answer."),
     ] = None,
     since: Annotated[Moment | None, typer.Option(parser=moment, metavar="TIME", help=f"Dead since {_WHEN}")] = None,
     until: Annotated[Moment | None, typer.Option(parser=moment, metavar="TIME", help="Dead until then.")] = None,

@@ -14,7 +14,7 @@ from rich.table import Table
 from gantry import topology
 from gantry.errors import Malformed
 from gantry.streams.controls import By, Changed, Note
-from gantry_cli import facts, sentences
+from gantry_cli import arguments, facts, sentences
 from gantry_cli.arguments import Owner, Reason, TargetOption
 from gantry_cli.asking import Json, Reply, asker
 from gantry_cli.connection import Site
@@ -26,7 +26,10 @@ NEAREST = 3  # names that are suggested for one that is not known
 
 app = typer.Typer()
 
-Device = Annotated[str, typer.Argument(metavar="DEVICE", help="Its id at the platform.", show_default=False)]
+Device = Annotated[
+    str | None,
+    typer.Argument(parser=arguments.word, metavar="DEVICE", help="Its id at the platform.", show_default=False),
+]
 Force = Annotated[bool, typer.Option("--force", help="With --target: also a device that was never seen.")]
 AllPlatform = Annotated[bool, typer.Option("--all-platform", help="All that the platform did not know.")]
 
@@ -34,7 +37,7 @@ AllPlatform = Annotated[bool, typer.Option("--all-platform", help="All that the 
 @app.command(name="hold")
 def _hold(  # noqa: PLR0913 - one per option
     ctx: typer.Context,
-    device: Device = "",
+    device: Device = None,
     *,
     targets: TargetOption = None,
     reason: Reason = "",
@@ -43,9 +46,9 @@ def _hold(  # noqa: PLR0913 - one per option
     as_json: Json = False,
 ) -> None:
     """Attempt nothing of one device, keep everything. Without a device: what is held."""
-    said = (owner or asker(ctx).owner(), reason)
-    if not device:
+    if device is None:
         asker(ctx).act(listing, as_json=as_json)
+    said = (owner or asker(ctx).owner(), arguments.why(reason))
     if force and not targets:
         raise typer.BadParameter("--force needs --target: a device that was never seen has no target yet")
     where = targets.names if targets else topology.TARGETS
@@ -55,17 +58,17 @@ def _hold(  # noqa: PLR0913 - one per option
 @app.command(name="release")
 def _release(
     ctx: typer.Context,
-    device: Device = "",
+    device: Device = None,
     *,
     targets: TargetOption = None,
     all_platform: AllPlatform = False,
     as_json: Json = False,
 ) -> None:
     """Let a held device go: what waits is due now."""
-    if all_platform == bool(device):
+    if all_platform == (device is not None):
         raise typer.BadParameter("name one DEVICE, or say --all-platform")
     where = targets.names if targets else topology.TARGETS
-    if all_platform:
+    if device is None:
         asker(ctx).act(lambda site: release_platform(site, where), as_json=as_json)
     asker(ctx).act(lambda site: release(site, device, where), as_json=as_json)
 

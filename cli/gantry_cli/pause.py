@@ -33,8 +33,8 @@ def _pause(
     as_json: Json = False,
 ) -> None:
     """Attempt nothing of a target, keep everything. Without a target: what is paused."""
-    said = (owner or asker(ctx).owner(), reason)
     names = targets.names if targets else ()
+    said = (owner or asker(ctx).owner(), arguments.why(reason) if names else "")
     asker(ctx).act(lambda site: pause(site, names, said, for_s=for_s or 0), as_json=as_json)
 
 

@@ -288,14 +288,18 @@ async def test_the_commands_as_one_types_them(site, redis_url):
 @pytest.mark.parametrize(
     ("words", "code", "complaint"),
     [
-        (["pause", "evd"], 1, "the reason is empty"),
+        (["pause", "evd"], 2, "say why: --reason TEXT"),
+        (["pause", "", "--reason", "x"], 2, "is no target"),
         (["pause", "sea", "--reason", "x"], 2, "say evd, crowd or all"),
         (["pause", "evd", "--reason", "x", "--for", "90"], 2, "write 90s, 15m, 2h or 1d"),
         (["hold", "x", "--force", "--reason", "x"], 2, "--force needs --target"),
+        (["hold", "x"], 2, "say why: --reason TEXT"),
+        (["hold", "", "--reason", "x"], 2, "it is empty"),  # a shell's variable that is not set
+        (["release", ""], 2, "it is empty"),
         (["release"], 2, "name one DEVICE"),
         (["release", "x", "--all-platform"], 2, "name one DEVICE"),
         (["breaker", "open", "evd", "--reason", "x", "--for", "601"], 1, "for longer, pause the target"),
-        (["breaker", "open", "evd"], 1, "the reason is empty"),
+        (["breaker", "open", "evd"], 2, "say why: --reason TEXT"),
     ],
 )
 @pytest.mark.usefixtures("stage")
