@@ -17,7 +17,7 @@ class Cause:
     step: str
 
 
-_REACH = "check that the IoT Agent is up and can be reached from here (IOTA_JSON_BASE)"
+_REACH = "check that the IoT Agent is up and can be reached from here (IOTA_JSON_BASE; IOTA_PROXY, if there is one)"
 _ADDRESS = "check IOTA_JSON_BASE, and what stands between here and the agent"
 _BROKER = "tell the people of the platform: the agent lives, what is behind it does not"
 _SIGN_IN = "tell the people of the platform: the group's trust token or the agent's account is refused"
@@ -26,7 +26,7 @@ _ANYTHING = "check that the IoT Agent can be reached and takes the API key ({key
 _CAUSES = {
     "connect": Cause("no connection to the agent", _REACH),
     "certificate": Cause("its certificate is not trusted", "check IOTA_CA_FILE, and whether the certificate ran out"),
-    "proxy": Cause("the proxy does not connect us", "check the proxy"),
+    "proxy": Cause("the proxy does not connect us", "check IOTA_PROXY, its user and password"),
     "timeout": Cause("no answer in time", "check the load of the platform; IOTA_TIMEOUT_S is how long we wait"),
     "reset": Cause("the connection ends before the answer", _REACH),
     "misrouted": Cause("something else answers in the agent's place", _ADDRESS),
