@@ -18,6 +18,7 @@ from gantry.clock import Clock
 log = structlog.get_logger()
 
 LOOP_LIMIT_S = 30.0
+REASONS_S = 60.0  # between two reasons of one condition in the log: loops that fail together word it differently
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Health:
     clock: Clock
     _beats: dict[str, tuple[float, float]] = field(default_factory=dict)
     _conditions: dict[str, str] = field(default_factory=dict)
+    _told: dict[str, tuple[str, float]] = field(default_factory=dict)  # condition → reason in the log, and when
 
     def loop(self, name: str, *, limit_s: float = LOOP_LIMIT_S) -> Callable[[], None]:
         """Register a loop; the process is unhealthy once the returned beat is not called for `limit_s` seconds."""
@@ -39,8 +41,11 @@ class Health:
 
     def lacks(self, name: str, reason: str) -> None:
         """Not ready, because of `reason` (one sentence for a person)."""
-        if self._conditions.get(name) != reason:
+        told, at = self._told.get(name, ("", 0.0))
+        now, known = self.clock.monotonic(), bool(self._conditions.get(name))
+        if not known or (reason != told and now - at >= REASONS_S):
             log.warning("unready", condition=name, reason=reason)
+            self._told[name] = (reason, now)
         self._conditions[name] = reason
 
     def has(self, name: str) -> None:
