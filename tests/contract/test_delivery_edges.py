@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from builders import Stage, some_limits
+from gantry.streams.books import Books
 from gantry.streams.controls import Controls
 from gantry.streams.lanes import Grant, Outcome, Settlement, Turn
+from publisher import reactions
+from publisher.classify import Answer, judge
 
 pytestmark = pytest.mark.reads_in_lua
 
@@ -24,7 +29,11 @@ async def granted(stage: Stage, *lanes: str, limits=LIMITS) -> Grant | None:
 
 
 async def settled(stage: Stage, grant: Grant, outcome=Outcome.DELIVERED, *, limits=LIMITS, **more) -> Turn:
-    settlement = Settlement(grant=grant, outcome=outcome, **{"reason": "because", **more})
+    return await settled_as(stage, Settlement(grant=grant, outcome=outcome, **{"reason": "because", **more}), limits)
+
+
+async def settled_as(stage: Stage, settlement: Settlement, limits) -> Turn:
+    """Booked, and nothing new granted."""
     return await stage.lanes.turn("evd", limits, [], settle=settlement, want=0)
 
 
@@ -66,3 +75,41 @@ async def test_what_is_handed_back_costs_the_target_nothing_either(stage):
     for _ in range(3):
         await settled(stage, await granted(stage, limits=limits), Outcome.RETURNED, limits=limits)
     assert await granted(stage, limits=limits)
+
+
+async def test_an_answer_that_nobody_knows_and_everybody_gets_opens_the_breaker_and_makes_no_letters(
+    stage, client, keys, calls
+):
+    """Measures are suspected only while the platform takes others."""
+    lanes = [f"cam{number}" for number in range(6)]
+    for lane in lanes:
+        await stage.fill_lane(3, lane)
+    limits, chance, posts = some_limits(open_after=5), random.Random(1), 0
+    answer = Answer(500, "application/json", b'{"name":"SOMETHING_NEW"}')
+    for _ in range(1000):
+        turn = await stage.lanes.turn("evd", limits, chance.sample(lanes, 4))
+        for grant in turn.grants:
+            posts += 1
+            await settled_as(stage, reactions.settlement(grant, judge(answer, len(grant.items)), chance), limits)
+        stage.tick(3.6)  # an hour in all
+    assert 5 <= posts <= 5 + 12  # then one probe in ten minutes
+    audit = await Books(client, calls, keys).audit()
+    assert (audit.differences, audit.ledger.outcomes["waiting"], audit.ledger.outcomes["dead_out"]) == ([], 18, 0)
+
+
+async def test_a_probe_that_is_refused_unexplained_does_not_close_the_breaker(stage):
+    for lane in ("a", "b"):
+        await stage.fill_lane(1, lane)
+    await settled(stage, await granted(stage, "a"), Outcome.OPEN)
+    stage.tick(30)
+    turn = await settled(stage, await granted(stage, "b"), Outcome.REFUSED, speaks=True)
+    assert turn.breaker == "open"
+
+
+async def test_a_measure_that_is_refused_by_name_shows_that_the_platform_works(stage):
+    for lane in ("a", "b"):
+        await stage.fill_lane(1, lane)
+    await settled(stage, await granted(stage, "a"), Outcome.OPEN)
+    stage.tick(30)
+    turn = await settled(stage, await granted(stage, "b"), Outcome.REFUSED)
+    assert turn.breaker == "closed"

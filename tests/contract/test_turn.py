@@ -27,7 +27,8 @@ async def ledger(client, calls, keys):
 
 
 def settle(grant, outcome=Outcome.DELIVERED, delay_s=0.0):
-    return Settlement(grant=grant, outcome=outcome, delay_s=delay_s, speaks=True, reason="because")
+    speaks = outcome is not Outcome.REFUSED
+    return Settlement(grant=grant, outcome=outcome, delay_s=delay_s, speaks=speaks, reason="because")
 
 
 async def grant_of(stage, *lanes, limits=LIMITS):

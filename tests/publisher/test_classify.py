@@ -14,7 +14,7 @@ JSON, HTML = "application/json", "text/html"
 KEY = "s3cret-key"
 CONFIGURATION = json.dumps({"id": "cam1", "apikey": KEY, "type": "Thing", "measure": {"plate": "0000BBB"}})
 PAGE = b"<html><head><title>Bad Gateway</title></head><body>for /iot/json?k=s3cret-key</body></html>"
-SPEAKS = {Kind.TRANSIENT, Kind.MISROUTED, Kind.TARGET}
+SPEAKS = {Kind.TRANSIENT, Kind.MISROUTED, Kind.TARGET, Kind.UNKNOWN}
 
 
 def error(name: str, message: str = f"Error accesing entity data for device: Raw:r1 and {CONFIGURATION}") -> bytes:

@@ -42,7 +42,7 @@ class Kind(StrEnum):
     SPLIT = "split"  # too much at once
     TARGET = "target_configuration"  # key, address, certificate, platform: nothing goes through before it is mended
     DEVICE = "device_configuration"  # the platform does not know this device
-    UNKNOWN = "unknown"  # maybe one of the measures, maybe not
+    UNKNOWN = "unknown"  # maybe one of the measures, maybe all of the platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Row:
         return status in self.statuses and (not self.names or name in self.names)
 
 
-SPEAKING = frozenset({Kind.TRANSIENT, Kind.MISROUTED, Kind.TARGET})
+SPEAKING = frozenset({Kind.TRANSIENT, Kind.MISROUTED, Kind.TARGET, Kind.UNKNOWN})  # an answer new to us may meet all
 NOT_THE_AGENT = ""  # the name of a body that is no error of the agent
 RECEIPT = b"{}"
 

@@ -24,7 +24,8 @@ end
 local function judge_breaker(lane, era, outcome, reason)                   -- late answers of an earlier era move nothing
   local probe = circuit.probe == ARGV[14] .. ' ' .. lane
   if not probe and (circuit.state ~= 'closed' or era ~= digits(circuit.trips)) then return end
-  if outcome == 'delivered' or outcome == 'refused' or outcome == 'hold' then close_circuit()
+  local judged = outcome == 'delivered' or outcome == 'hold' or (outcome == 'refused' and ARGV[18] ~= '1')   -- refused for want of an explanation judges nothing
+  if judged then close_circuit()
   elseif outcome == 'open' or probe then open_circuit(lane, reason)
   elseif ARGV[18] == '1' then count_failure(lane, reason) end
 end
