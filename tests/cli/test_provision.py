@@ -174,6 +174,15 @@ async def test_verify_sends_nothing_unless_it_is_told_to(do: Any, twin: AgentHan
     assert twin.measures() == []
 
 
+async def test_what_was_stored_before_the_group_was_mended_may_be_all_that_is_wrong(
+    do: Any, said: Any, twin: AgentHandle
+) -> None:
+    await do(yes)
+    post(twin, "evd", {"count": 1})
+    assert await do(check(device="cam1"), IOTA_BROKER_URL=twin.north) == 1
+    assert "if it has nothing to do, verify again after the device's next measure" in said.text
+
+
 async def test_a_named_device_is_read_back_without_redis(do: Any, said: Any, twin: AgentHandle) -> None:
     await do(yes)
     post(twin, "evd", {"TimeInstant": SENT_AT, "event": "TrafficJunction", "count": 1})

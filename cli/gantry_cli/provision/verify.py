@@ -17,6 +17,7 @@ from gantry_cli.provision.steps import Fields, Step
 from gantry_cli.provision.wire import Trouble
 
 LOOKS = 3  # a measure may be delivered between reading the lane and reading the broker
+_NEXT = "gantry provision plan; if it has nothing to do, verify again after the device's next measure"
 _STORED = "whether values and times are stored"
 _BACK = timedelta(hours=1)  # a test measure's age, so that its time is not that of arrival
 
@@ -58,7 +59,7 @@ def _tell(session: Session, findings: Sequence[Finding], *, as_json: bool) -> No
     session.say([f"{each.about:{wide}}  {each.level.value + ':':13} {each.text}" for each in findings])
     levels = [each.level for each in findings]
     wrong, unknown = levels.count(Level.WRONG), levels.count(Level.UNKNOWN)
-    step = ". Next: gantry provision plan" if wrong else ""
+    step = f". Next: {_NEXT}" if wrong else ""
     session.say([f"{wrong} wrong, {unknown} not verified{step}"])
 
 
