@@ -36,10 +36,10 @@ async def stage(whole):
 
 
 async def accept(stage: Stage, lane: str, *minutes: int) -> None:
-    for minute in minutes:
-        await stage.entries(1, dev=lane)
-        body = b'{"TimeInstant":"2025-09-15T10:%02d:00.000Z","n":%d}' % (minute, minute)
-        await stage.decide(Accept("", (a_measure(lane, "evd", body),)))
+    """At once: one that came a moment later could find the newest sent again already."""
+    bodies = [b'{"TimeInstant":"2025-09-15T10:%02d:00.000Z","n":%d}' % (minute, minute) for minute in minutes]
+    await stage.entries(len(minutes), dev=lane)
+    await stage.decide(*(Accept("", (a_measure(lane, "evd", body),)) for body in bodies))
 
 
 def minutes(whole, device: str) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import dataclasses
 import random
 from dataclasses import dataclass, field
 
@@ -125,6 +126,30 @@ async def test_a_flood_in_some_lanes_does_not_put_off_another(shop):
     await until(all_done, "everything to be posted")
     assert shop.platform.posts.index("calm") < 60
     assert shop.platform.most == 1
+
+
+@pytest.mark.parametrize("shut", [True, False])
+async def test_news_wake_nobody_while_the_whole_target_waits(shut):
+    """In an outage each arrival would otherwise cost every publisher a call for nothing."""
+    desk = Desk("evd", SystemClock())
+    turn = dataclasses.replace(a_turn("open", 1), hints=("due",) if shut else (), wait_s=30.0)
+    desk.learn(turn, ())
+    desk.answer_the_bell()
+    resting = asyncio.create_task(desk.rest(turn))
+    await asyncio.sleep(0)
+    desk.offer(["cam"])
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert resting.done() is not shut
+    desk.ring()
+    await resting
+
+
+def test_lanes_that_others_are_at_are_named_several_at_a_time_wherever_the_list_begins():
+    for seed in range(20):
+        desk = Desk("evd", SystemClock(), random.Random(seed))
+        desk.learn(dataclasses.replace(a_turn("half", 1), hints=("a", "b"), wait_s=0.0), ("c",))
+        assert set(desk.name()) == {"a", "b"}
 
 
 def test_a_reply_that_was_overtaken_does_not_turn_the_breaker_back():

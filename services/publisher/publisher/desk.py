@@ -33,6 +33,7 @@ class Desk:
     _named: set[str] = field(default_factory=set)
     _crowded: bool = False
     _at_us: int = 0  # when that ran
+    _shut: bool = False  # lanes are due, and none is handed out: paused, breaker, ceiling
 
     def name(self) -> tuple[str, ...]:
         """Lanes for the next turn: due, and not named by another turn of this process that is under way.
@@ -41,7 +42,7 @@ class Desk:
         """
         free = [lane for lane in self.hints if lane not in self._named]
         start = self.chance.randrange(len(free)) if free and self._crowded else 0
-        named = tuple(free[start : start + (CANDIDATES if self._crowded else 1)])
+        named = tuple((free[start:] + free[:start])[: CANDIDATES if self._crowded else 1])
         self._named.update(named)
         self.hints = tuple(lane for lane in free if lane not in named)
         return named
@@ -58,6 +59,7 @@ class Desk:
     def learn(self, turn: Turn, named: Sequence[str]) -> None:
         """Take over what a turn said that had named these lanes."""
         self._crowded = bool(named) and not turn.grants
+        self._shut = bool(turn.hints and turn.wait_s)
         if turn.hints or turn.wait_s is not None:
             self.hints = turn.hints
         if not turn.at_us < self._at_us < turn.at_us + OVERTAKEN_US:
@@ -81,7 +83,12 @@ class Desk:
     def offer(self, lanes: Sequence[str]) -> None:
         """These lanes have just become due; those that the server named have waited longer."""
         self.hints = tuple(dict.fromkeys((*self.hints, *lanes)))[:HINTS]
-        self.ring()
+        self.note_news()
+
+    def note_news(self) -> None:
+        """Something may have become due; while the whole target waits, that changes nothing."""
+        if not self._shut:
+            self.ring()
 
     def ring(self) -> None:
         """Wake the lookout."""

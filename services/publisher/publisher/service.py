@@ -62,7 +62,7 @@ class Puller:
             return
         if news:
             for desk in self.desks.values():
-                desk.ring()  # another publisher may pull them first, and still leave the sending to us
+                desk.note_news()  # another publisher may pull them first, and still leave the sending to us
 
 
 @dataclass
