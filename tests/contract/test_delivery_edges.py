@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from builders import Stage, some_limits
+from builders import Stage, a_measure, some_limits
+from gantry.event import Accept
 from gantry.streams.books import Books
 from gantry.streams.controls import Controls
 from gantry.streams.lanes import Grant, Outcome, Settlement, Turn
@@ -113,3 +114,73 @@ async def test_a_measure_that_is_refused_by_name_shows_that_the_platform_works(s
     stage.tick(30)
     turn = await settled(stage, await granted(stage, "b"), Outcome.REFUSED)
     assert turn.breaker == "closed"
+
+
+async def test_a_platform_that_asked_for_time_is_not_waited_for_when_the_clock_stepped_back(stage):
+    await stage.fill_lane(1)
+    await settled(stage, await granted(stage), Outcome.SLOW, delay_s=500)
+    stage.tick(-3600)
+    assert await granted(stage)
+
+
+async def test_time_at_the_ceiling_is_counted_again_after_the_clock_stepped_back(stage, client, keys):
+    limits = some_limits(ceiling_per_s=0.1)
+    for lane in ("a", "b"):
+        await stage.fill_lane(1, lane)
+    await granted(stage, "a", limits=limits)
+    await granted(stage, "b", limits=limits)
+    stage.tick(-3600)
+    await granted(stage, "b", limits=limits)  # the ceiling's own memory was of the future
+    await stage.fill_lane(1, "c")
+    await granted(stage, "c", limits=limits)
+    assert await client.hget(keys.ledger, "throttled_ms:evd") == b"20000"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("2024-12-31T23:59:59.999Z", "2025-01-01T00:00:00.000Z"),
+        ("2025-01-31T23:59:59.999Z", "2025-02-01T00:00:00.000Z"),
+        ("2025-02-28T23:59:59.999Z", "2025-03-01T00:00:00.000Z"),
+        ("2024-02-28T23:59:59.999Z", "2024-02-29T00:00:00.000Z"),
+        ("2024-02-29T23:59:59.999Z", "2024-03-01T00:00:00.000Z"),
+        ("1999-12-31T23:59:59.999Z", "2000-01-01T00:00:00.000Z"),
+        ("2025-10-09T08:59:59.999Z", "2025-10-09T09:00:00.000Z"),
+    ],
+)
+async def test_which_of_two_instants_is_newer(stage, client, keys, earlier, later):
+    for order, again in (((earlier, later), 0), ((later, earlier), 1)):
+        lane = f"cam{again}"
+        await stage.lead()
+        await stage.entries(2, dev=lane)
+        bodies = [f'{{"TimeInstant":"{instant}"}}'.encode() for instant in order]
+        await client.hset(keys.lane_state("evd"), f"{lane}:batch", 2)
+        await stage.decide(*(Accept("", (a_measure(lane, "evd", body),)) for body in bodies))
+        await stage.lanes.pull()
+        await settled(stage, await granted(stage, lane))
+        assert await client.hexists(keys.lane_state("evd"), f"{lane}:resend") == bool(again)
+
+
+async def test_an_operators_hold_is_not_the_platforms_to_replace(stage, client, keys):
+    await stage.fill_lane(1)
+    grant = await granted(stage)
+    await client.hset(keys.holds("evd"), "cam", "operator\n1\nada\nbroken lens")
+    await settled(stage, grant, Outcome.HOLD, delay_s=60)
+    assert await client.hget(keys.holds("evd"), "cam") == b"operator\n1\nada\nbroken lens"
+    assert await client.zscore(keys.due("evd"), "cam") == float("inf")
+
+
+async def test_a_lane_that_was_emptied_while_an_operator_held_it_stands_still(stage, client, keys):
+    await stage.fill_lane(1)
+    grant = await granted(stage)
+    await client.hset(keys.holds("evd"), "cam", "operator\n1\nada\nbroken lens")
+    await settled(stage, grant)
+    assert await client.zscore(keys.due("evd"), "cam") == float("inf")
+
+
+async def test_a_refusal_ends_the_platforms_hold(stage, client, keys):
+    """It judged the measure, so it knows the device."""
+    await stage.fill_lane(2)
+    await settled(stage, await granted(stage), Outcome.HOLD)
+    await settled(stage, await granted(stage), Outcome.REFUSED)  # a probe, so one measure
+    assert not await client.exists(keys.holds("evd"))

@@ -65,6 +65,18 @@ def test_what_the_platform_asks_for_is_waited_for(reason):
     assert max(waits) <= 7.7
 
 
+def test_the_whole_target_waits_hardly_longer_than_it_asked():
+    """However often this one lane has failed."""
+    judgement = a_judgement(Kind.TRANSIENT, "http_429", retry_after_s=2.0)
+    made = [settlement(a_grant(attempts=9), judgement, random.Random(seed)) for seed in range(50)]
+    assert {each.outcome for each in made} == {Outcome.SLOW}
+    assert 2.0 <= min(each.delay_s for each in made) <= max(each.delay_s for each in made) <= 2 * 2.2
+
+
+def test_a_platform_that_asks_for_no_time_makes_only_this_lane_wait():
+    assert react(Kind.TRANSIENT, "http_429", attempts=8, retry_after_s=0.0).outcome is Outcome.RETRY
+
+
 def test_a_platform_that_asks_for_no_time_at_all_is_not_hammered():
     delays = [react(Kind.TRANSIENT, "http_503", attempts=8, retry_after_s=0.0).delay_s for _ in range(3)]
     assert min(delays) > 1

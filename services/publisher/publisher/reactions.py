@@ -51,7 +51,7 @@ def _outcome(judgement: Judgement, tries: int, measures: int) -> Outcome:
         return Outcome.RETRY if tries <= UNKNOWN_TRIES else Outcome.REFUSED
     if judgement.reason == _SIZE_SUSPECT and measures > 1 and tries >= SHRINK_AFTER:
         return Outcome.SHRINK
-    asked_to_slow = judgement.reason == _ASKED_TO_SLOW and judgement.retry_after_s is not None
+    asked_to_slow = judgement.reason == _ASKED_TO_SLOW and judgement.retry_after_s
     return Outcome.SLOW if asked_to_slow else Outcome.RETRY
 
 
@@ -62,4 +62,6 @@ def _delay(outcome: Outcome, judgement: Judgement, attempts: int, chance: random
     if outcome is Outcome.HOLD:
         return min(HOLD_CAP_S, HOLD_FIRST_S * 2.0 ** min(attempts, 10)) * (1 - chance.uniform(0, _JITTER))
     asked = (judgement.retry_after_s or 0.0) * (1 + chance.uniform(0, _JITTER))
-    return max(asked, backoff.delay(attempts, first_s=BACKOFF_FIRST_S, cap_s=BACKOFF_CAP_S, chance=chance))
+    # All lanes wait with one that is asked to slow down: not much longer than the platform asked.
+    cap_s = min(BACKOFF_CAP_S, 2 * asked) if outcome is Outcome.SLOW else BACKOFF_CAP_S
+    return max(asked, backoff.delay(attempts, first_s=BACKOFF_FIRST_S, cap_s=cap_s, chance=chance))
