@@ -10,10 +10,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from end_to_end.feed import Lane
+from end_to_end.record import End
 from end_to_end.rig import Rig
+from gantry import topology
+from gantry.streams.scripts import text
+from gantry.topology import Topology
 
 SHORT_STOP_S = (0.3, 3.0)
-BEYOND_S = (0.5, 2.0)  # past the end of a lease
+BEYOND_S = (0.05, 1.2)  # past the end of a lease, when another publisher is busy with the lane
 BACK_S = (0.3, 1.5)  # as a supervisor takes
 PAUSE_S = (1.0, 4.0)  # between two blows
 MOST_AT_ONCE = 3
@@ -34,10 +39,10 @@ class Blow:
 
 
 def schedule(victims: Sequence[str], seconds: float, lease_s: float, seed: int) -> list[Blow]:
-    """Kills, short stops, and stops beyond the lease; all over by `seconds`. A long stop and a kill come first."""
+    """Kills, short stops, and stops beyond the lease; all over by `seconds`. Two of these come first, and a kill."""
     chance = random.Random(seed)
     blows: list[Blow] = []
-    at = 1.0
+    at = 2.0
     while at < seconds - BACK_S[1]:
         struck = {blow.victim for blow in blows if blow.end_s > at}
         free = [victim for victim in victims if victim not in struck]
@@ -47,12 +52,12 @@ def schedule(victims: Sequence[str], seconds: float, lease_s: float, seed: int) 
             if at + for_s > seconds:
                 kind, for_s = "kill", chance.uniform(*BACK_S)
             blows.append(Blow(at, chance.choice(free), kind, for_s))
-        at += chance.uniform(*PAUSE_S) if len(blows) > 1 else 0.5
+        at += chance.uniform(*PAUSE_S) if len(blows) > 2 else 0.5
     return blows
 
 
 def _blow(chance: random.Random, number: int, lease_s: float) -> tuple[str, float]:
-    lot = {0: 0.0, 1: 0.9}.get(number, chance.random())
+    lot = {0: 0.0, 1: 0.0, 2: 0.9}.get(number, chance.random())
     if lot < 0.3:
         return "stop", lease_s + chance.uniform(*BEYOND_S)
     if lot < 0.5:
@@ -65,7 +70,7 @@ class Havoc:
     """Does it, and writes down when."""
 
     rig: Rig
-    ends_us: list[int] = field(default_factory=list)  # a publisher stopped acting
+    ends: list[End] = field(default_factory=list)
     resumed_us: list[int] = field(default_factory=list)
     long_stops: int = 0
     kills: int = 0
@@ -79,17 +84,29 @@ class Havoc:
         await asyncio.sleep(blow.at_s)
         child = self.rig.children[blow.victim]
         assert child.alive, f"{blow.victim} ended by itself; see its log"
-        self.ends_us.append(time.time_ns() // 1000)
+        at_us = time.time_ns() // 1000
         if blow.kind == "kill":
             self.kills += 1
             self.rig.kill(blow.victim)
+            self.ends.append(End(at_us, await self._leased()))
             await asyncio.sleep(blow.for_s)
             self.rig.again(blow.victim)
             return
         self.long_stops += blow.for_s > lease_s
         os.kill(child.pid, signal.SIGSTOP)
         try:
+            self.ends.append(End(at_us, await self._leased()))
             await asyncio.sleep(blow.for_s)
         finally:
             os.kill(child.pid, signal.SIGCONT)
             self.resumed_us.append(time.time_ns() // 1000)
+
+    async def _leased(self) -> frozenset[Lane]:
+        """A publisher that does not act keeps its leases, so they are among these."""
+        fields = {target: await self.rig.client.hkeys(Topology().lane_state(target)) for target in topology.TARGETS}
+        return frozenset(
+            (target, text(name).removesuffix(":token"))
+            for target, names in fields.items()
+            for name in names
+            if name.endswith(b":token")
+        )

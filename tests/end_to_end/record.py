@@ -14,6 +14,7 @@ from end_to_end.feed import Fed, Lane, spelled
 from twins.agent.answers import CLASSES
 
 SETTLING_US = 1_000_000  # from an answer at the twin until its publisher has booked it, on a busy machine
+SENDING_US = 500_000  # from a publisher's clock to the twin, likewise
 REFUSING = ("permanent", "split", "unknown")
 CLASS_OF = {answer: name for name, answers in CLASSES.items() for answer in answers.split()}
 MAY_REPEAT = ("timeout", "reset")  # what a publisher says when it has not heard the answer
@@ -71,17 +72,29 @@ def _request(rows: list[dict[str, Any]], latency_ms: int) -> Request:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """A publisher was killed or stopped, and these lanes were leased then, some of them to it."""
+
+    at_us: int
+    lanes: frozenset[Lane]
+
+
 @dataclass
 class Excuses:
-    """What makes a repetition right: ends of publishers (µs), and answers that they did not hear."""
+    """What makes a repetition right: ends of publishers, and answers that they did not hear."""
 
-    ends_us: list[int] = field(default_factory=list)  # killed, or stopped
-    unheard: set[tuple[Lane, int]] = field(default_factory=set)  # lane, number that its request began with
+    ends: list[End] = field(default_factory=list)
+    latency_us: int = 0  # the twin's
+    unheard_us: dict[tuple[Lane, int], list[int]] = field(default_factory=dict)  # lane, first number → when it was sent
 
     def of(self, request: Request) -> bool:
         """Whether this answer may not have been booked."""
-        near = any(abs(end - request.at_us) <= SETTLING_US for end in self.ends_us)
-        return near or (request.lane, request.numbers[0]) in self.unheard
+        until_us = request.at_us + self.latency_us + SETTLING_US
+        sent_us = self.unheard_us.get((request.lane, request.numbers[0]), ())
+        return any(
+            request.lane in end.lanes and request.at_us - SENDING_US <= end.at_us <= until_us for end in self.ends
+        ) or any(abs(request.at_us - at) <= SENDING_US for at in sent_us)
 
 
 @dataclass

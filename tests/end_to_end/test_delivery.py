@@ -10,13 +10,15 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from end_to_end import breakers, record
 from end_to_end.breakers import Watch
-from end_to_end.feed import POISON, Feed
+from end_to_end.feed import POISON, Feed, Lane
 from end_to_end.havoc import Havoc, schedule
 from end_to_end.record import Excuses, Letter, Request
 from end_to_end.rig import Rig, rig
@@ -27,14 +29,14 @@ from gantry.topology import Topology
 from twins.agent.answers import FAULTS
 from wait import until
 
-SECONDS = float(os.environ.get("DELIVERY_SECONDS", "16"))  # `make soak NAME=delivery` runs ten minutes
+SECONDS = float(os.environ.get("DELIVERY_SECONDS", "17"))  # `make soak NAME=delivery` runs ten minutes
 RATE = float(os.environ.get("DELIVERY_RATE", "100"))  # events a second
 SEED = int(os.environ.get("DELIVERY_SEED", "7"))
 PUBLISHERS, DEVICES = 8, 200
 TIMEOUT_S = 1.0
 LEASE_S = 2 * TIMEOUT_S + 10
 REAPED_S = 10 + 5 + 5  # the alive key's life, the housekeeping's pause, and a busy machine
-LATENCY_MS = 20
+LATENCY_MS = 250  # so that whoever is struck has something in hand
 SHOWN = 20
 SETTINGS = {
     "IOTA_TIMEOUT_S": str(TIMEOUT_S),
@@ -147,13 +149,19 @@ async def judge(made: Trial) -> None:
 
 def excuses(made: Trial) -> Excuses:
     """A killed or stopped publisher may not have booked its last answers; what one did not hear, it says itself."""
-    unheard = set()
+    unheard: dict[tuple[Lane, int], list[int]] = {}
     for name in made.names:
         for line in made.whole.log(name).splitlines():
             said = json.loads(line) if line.startswith("{") else {}
             if said.get("event") == "not_delivered" and said["reason"] in record.MAY_REPEAT:
-                unheard.add(((said["target"], said["lane"]), int(said["from_seq"])))
-    return Excuses(made.havoc.ends_us, unheard)
+                key = ((said["target"], said["lane"]), int(said["from_seq"]))
+                unheard.setdefault(key, []).append(sent_us(said))
+    return Excuses(made.havoc.ends, LATENCY_MS * 1000, unheard)
+
+
+def sent_us(said: dict[str, Any]) -> int:
+    """When a request was sent whose end a publisher logs."""
+    return round(datetime.fromisoformat(said["timestamp"]).timestamp() * 1_000_000 - said["ms"] * 1000)
 
 
 async def dead_letters(whole: Rig) -> list[Letter]:
@@ -202,6 +210,7 @@ def report(made: Trial, found: list[Request], ledger: Ledger, repeated: int, res
         "openings": len(made.watch.openings),
         "probes_seen": sum(len(breakers.probes(opening, found)) for opening in made.watch.openings),
         "answers": breakers.classes(found),
+        "settled_too_late": sum(made.whole.log(name).count('"event":"settled_too_late"') for name in made.names),
         "crashed": crashes,
         "seed": SEED,
     }

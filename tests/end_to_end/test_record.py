@@ -8,7 +8,7 @@ from end_to_end import breakers, record
 from end_to_end.breakers import Opening
 from end_to_end.comparison import stamp
 from end_to_end.feed import Fed, spelled
-from end_to_end.record import Excuses, Letter, Request
+from end_to_end.record import End, Excuses, Letter, Request
 
 LANE = ("evd", "soak-40")
 SECOND = 1_000_000
@@ -63,12 +63,19 @@ def test_an_ambiguous_answer_may_be_repeated_and_is_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    "excuses", [Excuses(ends_us=[1 * SECOND + 300_000]), Excuses(unheard={(LANE, 1)})], ids=["killed", "timed out"]
+    "excuses",
+    [Excuses([End(1 * SECOND + 300_000, frozenset({LANE}))]), Excuses(unheard_us={(LANE, 1): [1 * SECOND - 100_000]})],
+    ids=["killed", "timed out"],
 )
 def test_a_receipt_that_was_not_booked_may_be_repeated(excuses: Excuses) -> None:
     found = [sent(1, at_s=1), *ALL]
     assert wrong(*found, excuses=excuses) == []
     assert wrong(*found) != []
+
+
+def test_an_end_excuses_only_lanes_that_were_leased_then() -> None:
+    elsewhere = Excuses([End(1 * SECOND + 300_000, frozenset({("evd", "soak-41")}))])
+    assert wrong(sent(1, at_s=1), *ALL, excuses=elsewhere) != []
 
 
 def test_the_newest_is_sent_again_behind_an_older_one() -> None:
