@@ -184,3 +184,26 @@ async def test_a_refusal_ends_the_platforms_hold(stage, client, keys):
     await settled(stage, await granted(stage), Outcome.HOLD)
     await settled(stage, await granted(stage), Outcome.REFUSED)  # a probe, so one measure
     assert not await client.exists(keys.holds("evd"))
+
+
+async def test_one_device_with_answers_that_nobody_knows_never_stops_the_target(stage, client, keys):
+    """Its measures become letters, also while no other device has anything to send."""
+    await stage.fill_lane(5)
+    answer, chance = Answer(500, "application/json", b'{"name":"TypeError"}'), random.Random(1)
+    while grant := await granted(stage):
+        turn = await settled_as(stage, reactions.settlement(grant, judge(answer, len(grant.items)), chance), LIMITS)
+        assert turn.breaker == "closed"
+        stage.tick(60)
+    assert await client.xlen(keys.dead) == 5
+
+
+async def test_tries_of_a_newest_that_was_refused_are_not_those_of_the_next_measure(stage, client, keys):
+    await stage.fill_lane(1)
+    await client.hset(keys.lane_state("evd"), mapping={"cam:newest": b"1\n1-0\ne\ncam\n1\n1\n{}", "cam:resend": "1"})
+    await settled(stage, await granted(stage))
+    for outcome in (Outcome.RETRY, Outcome.RETRY, Outcome.REFUSED):
+        grant = await granted(stage)
+        assert grant.resent
+        await settled(stage, grant, outcome)
+    await stage.fill_lane(1)
+    assert (await granted(stage)).attempts == 0

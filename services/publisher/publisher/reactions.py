@@ -25,6 +25,7 @@ def settlement(grant: Grant, judgement: Judgement, chance: random.Random) -> Set
         outcome=outcome,
         delay_s=_delay(outcome, judgement, grant.attempts, chance),
         speaks=judgement.speaks,
+        alone=judgement.kind is not Kind.UNKNOWN,
         reason=judgement.reason,
         answer=judgement.answer,
     )

@@ -88,6 +88,7 @@ class Settlement:
     outcome: Outcome
     delay_s: float = 0.0
     speaks: bool = False  # a failure that speaks of the target, not of these measures: the breaker counts it
+    alone: bool = True  # it does so too from the only active lane; an answer that nobody knows takes more than one
     reason: str = ""
     answer: str = field(default="", repr=False)  # redacted; goes into a letter
 
@@ -217,7 +218,7 @@ def _settlement(settle: Settlement | None) -> list[Argument]:
     if settle is None:
         return ["", "", 0, 0, 0, "", ""]
     delay_ms = min(int(settle.delay_s * 1000), LONGEST_LEGAL_DELAY_S * 1000)
-    measures, speaks = len(settle.grant.items), int(settle.speaks)
+    measures, speaks = len(settle.grant.items), 0 if not settle.speaks else 1 if settle.alone else 2
     return [
         settle.grant.token,
         settle.outcome.value,

@@ -5,7 +5,7 @@
 -- ARGV 1 group  2 target  3 new token  4 grants wanted  5 lease ms  6 batch max  7 limit counts (measures|requests)
 --      8 open after  9 cooldown ms  10 longest legal delay ms  11 hints wanted  12 ceiling: µs a request (0 none)  13 ceiling's burst
 --      14 token to settle (or '')  15 delivered|retry|slow|shrink|refused|hold|open|returned  16 measures posted  17 delay ms
---      18 speaks of the target (1|0)  19 reason  20 answer, redacted
+--      18 speaks of the target (0 no|1 yes|2 only with other lanes)  19 reason  20 answer, redacted
 --      21.. three per lane, as in KEYS: name, period µs, burst; last: test clock
 -- Returns {settled|again|stale|'', grants {lane, attempts, sent again (1|0), item...}, hints {lane...}, ms to the next due lane (-1: none, or no hints wanted),
 --          breaker's state, its reason, paused (1|0), server's µs}

@@ -31,7 +31,7 @@ local function count_failure(lane, reason)                                 -- on
   circuit.failures = circuit.failures + 1
   if circuit.failures == 1 then circuit.first, circuit.mixed = lane, ''
   elseif lane ~= circuit.first then circuit.mixed = '1' end
-  if circuit.failures >= tonumber(ARGV[8]) and (circuit.mixed == '1' or one_lane_only()) then open_circuit(lane, reason)
+  if circuit.failures >= tonumber(ARGV[8]) and (circuit.mixed == '1' or (ARGV[18] == '1' and one_lane_only())) then open_circuit(lane, reason)
   else
     redis.call('HSET', breaker, 'failures', digits(circuit.failures), 'first', circuit.first, 'mixed', circuit.mixed, 'last', lane, 'reason', reason)
   end

@@ -24,10 +24,10 @@ end
 local function judge_breaker(lane, era, outcome, reason)                   -- late answers of an earlier era move nothing
   local probe = circuit.probe == ARGV[14] .. ' ' .. lane
   if not probe and (circuit.state ~= 'closed' or era ~= digits(circuit.trips)) then return end
-  local judged = outcome == 'delivered' or outcome == 'hold' or (outcome == 'refused' and ARGV[18] ~= '1')   -- refused for want of an explanation judges nothing
+  local judged = outcome == 'delivered' or outcome == 'hold' or (outcome == 'refused' and ARGV[18] == '0')   -- refused for want of an explanation judges nothing
   if judged then close_circuit()
   elseif outcome == 'open' or probe then open_circuit(lane, reason)
-  elseif ARGV[18] == '1' then count_failure(lane, reason) end
+  elseif ARGV[18] ~= '0' then count_failure(lane, reason) end
 end
 
 local function mark_hold(lane, outcome, reason)                            -- the platform's own holds end with its next judgement; an operator's does not
