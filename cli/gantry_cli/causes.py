@@ -21,6 +21,7 @@ _REACH = "check that the IoT Agent is up and can be reached from here (IOTA_JSON
 _ADDRESS = "check IOTA_JSON_BASE, and what stands between here and the agent"
 _BROKER = "tell the people of the platform: the agent lives, what is behind it does not"
 _SIGN_IN = "tell the people of the platform: the group's trust token or the agent's account is refused"
+_NEW = "see `answer` in the publisher's log, and ask the people of the platform what it means"
 _ANYTHING = "check that the IoT Agent can be reached and takes the API key ({key})"
 
 _CAUSES = {
@@ -43,6 +44,8 @@ _CAUSES = {
     "SECURITY_INFORMATION_MISSING": Cause("the group has no trust token", _SIGN_IN),
     "TOKEN_RETRIEVAL_ERROR": Cause("the agent gets no token", _SIGN_IN),
     "AUTHENTICATION_ERROR": Cause("the agent cannot sign in at the platform", _SIGN_IN),
+    "TypeError": Cause("the agent fails over what it is given", _NEW),
+    **dict.fromkeys(("http_400", "http_422", "http_500"), Cause("an answer that no table explains", _NEW)),
     "http_429": Cause("asked for a slower pace", "lower IOTA_MAX_PER_MINUTE, or agree on more with the platform"),
     **dict.fromkeys(
         ("http_502", "http_503", "http_504"),
