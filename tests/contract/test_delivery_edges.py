@@ -207,3 +207,29 @@ async def test_tries_of_a_newest_that_was_refused_are_not_those_of_the_next_meas
         await settled(stage, grant, outcome)
     await stage.fill_lane(1)
     assert (await granted(stage)).attempts == 0
+
+
+async def test_a_lane_that_alone_finds_the_target_misconfigured_stops_the_others_once(stage):
+    """A firewall's 403 for one device must not keep a city waiting."""
+    await stage.fill_lane(1, "bad")
+    await stage.fill_lane(5, "good")
+    one = some_limits(batch_max=1)
+    turn = await settled(stage, await granted(stage, "bad", limits=one), Outcome.OPEN, limits=one, speaks=True)
+    assert turn.breaker == "open"
+    stage.tick(30)
+    await settled(stage, await granted(stage, "good", limits=one), limits=one)
+    turn = await settled(stage, await granted(stage, "bad", limits=one), Outcome.OPEN, limits=one, speaks=True)
+    assert turn.breaker == "closed"
+    turn = await settled(stage, await granted(stage, "good", limits=one), Outcome.OPEN, limits=one, speaks=True)
+    assert turn.breaker == "open"
+
+
+async def test_a_lane_that_was_served_since_is_believed_again(stage):
+    for lane in ("a", "b"):
+        await stage.fill_lane(3, lane)
+    one = some_limits(batch_max=1)
+    await settled(stage, await granted(stage, "a", limits=one), Outcome.OPEN, limits=one)
+    stage.tick(30)
+    for lane in ("b", "a"):
+        await settled(stage, await granted(stage, lane, limits=one), limits=one)
+    assert (await settled(stage, await granted(stage, "a", limits=one), Outcome.OPEN, limits=one)).breaker == "open"

@@ -25,8 +25,11 @@ local function judge_breaker(lane, era, outcome, reason)                   -- la
   local probe = circuit.probe == ARGV[14] .. ' ' .. lane
   if not probe and (circuit.state ~= 'closed' or era ~= digits(circuit.trips)) then return end
   local judged = outcome == 'delivered' or outcome == 'hold' or (outcome == 'refused' and ARGV[18] == '0')   -- refused for want of an explanation judges nothing
-  if judged then close_circuit()
-  elseif outcome == 'open' or probe then open_circuit(lane, reason)
+  local opens = outcome == 'open' and redis.call('HSETNX', state, lane .. ':opened', '1') == 1
+  if judged then
+    close_circuit()
+    redis.call('HDEL', state, lane .. ':opened')
+  elseif opens or probe then open_circuit(lane, reason)                    -- once: if it closed since without this lane's help, the trouble is the lane's own
   elseif ARGV[18] ~= '0' then count_failure(lane, reason) end
 end
 
