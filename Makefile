@@ -39,7 +39,7 @@ lock: $(READY) ## resolve the dependencies anew into hashed lock files
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --no-header -q -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --no-header -q -o requirements-dev.lock
 
-bench: $(READY) ## figures, one JSON line each: make bench NAME=pipeline
+bench: $(READY) ## figures, one JSON line each: make bench NAME=pipeline, or NAME=delivery PART=singles,arrays
 	@test -f benchmarks/$(NAME).py || { echo "NAME is one of: $$(ls benchmarks/*.py | xargs -n1 basename | sed s/.py// | tr '\n' ' ')"; exit 2; }
 	@$(BIN)/python benchmarks/$(NAME).py
 

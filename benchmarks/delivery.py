@@ -18,17 +18,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # the rig is the tests' own
 
 import pipeline
-import raw
+from bench import raw
+from bench.figures import cpu_s, figure, machine, percentiles
+from bench.prefill import Prefill, spread
 from builders import some_limits
 from end_to_end.rig import Rig, rig
-from figures import cpu_s, figure, machine, percentiles
 from gantry import topology
 from gantry.streams.client import connect
 from gantry.streams.lanes import Lanes, Outcome, Settlement, Turn
 from gantry.streams.patience import Patience
 from gantry.streams.pipelined import Pipelined
 from gantry.topology import Topology
-from prefill import Prefill, spread
 
 SINGLES = int(os.environ.get("BENCH_SINGLES", "30000"))
 ARRAYS = int(os.environ.get("BENCH_ARRAYS", "120000"))

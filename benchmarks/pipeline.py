@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # the rig is the tests' own
 
-import raw
+from bench import raw
+from bench.figures import figure, machine, percentiles, rss_mb
 from end_to_end.rig import Rig, rig
-from figures import figure, machine, percentiles, rss_mb
 
 EVENTS = int(os.environ.get("BENCH_EVENTS", "8000"))
 RATE = float(os.environ.get("BENCH_RATE", "100"))  # events a second for the latency figures
@@ -29,7 +29,7 @@ CROSSINGS = ("--generate", "--only", "CrossLineDetection", "--channels", "40", "
 
 async def started(whole: Rig, *recorder: str, agent_first: bool = True) -> None:
     if agent_first:
-        await whole.agent()
+        await whole.agent(record=False)
     await whole.recorder(*CROSSINGS, *recorder)
     for name in ("publisher", "processor", "ingest-dahua"):
         whole.service(name)
@@ -60,7 +60,7 @@ async def throughput(folder: Path, name: str, batch: int) -> None:
 async def latency(folder: Path) -> None:
     """At a steady rate: from the recorder's last byte of an event to the receipt of its measure."""
     async with rig(folder) as whole:
-        await whole.agent()
+        await whole.agent(record=False)
         await whole.recorder(*CROSSINGS, "--rate", str(RATE), "--events", str(int(RATE * SECONDS)))
         for name in ("publisher", "processor", "ingest-dahua"):
             whole.service(name)
@@ -75,7 +75,7 @@ async def counters(folder: Path) -> None:
     """Two counters' first contact: a day of minutes each, in one push each, all the way to their receipts."""
     minutes = 2 * 24 * 60
     async with rig(folder, maxmemory="1gb") as whole:
-        await whole.agent()
+        await whole.agent(record=False)
         for name in ("publisher", "processor", "ingest-axis"):
             whole.service(name)
         await whole.ready("publisher", "processor", "ingest-axis")
@@ -105,7 +105,7 @@ async def main() -> None:
         for folder in folders:
             folder.mkdir()
         async with rig(folders[0]) as whole:
-            await whole.agent()
+            await whole.agent(record=False)
             await raw.server(whole)
             await raw.http(whole)
         await throughput(folders[1], "singles", 1)

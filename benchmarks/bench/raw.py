@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 import httpx
 from httpx_aiohttp import HttpxAiohttpClient
 
+from bench.figures import figure
 from end_to_end.rig import KEYS, Rig
-from figures import figure
 
 IN_FLIGHT = 16
 SECONDS = 2.0
