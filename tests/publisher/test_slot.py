@@ -7,14 +7,15 @@ import collections
 import contextlib
 import dataclasses
 import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
 from prometheus_client import REGISTRY
 
-from builders import Stage, some_limits
+from builders import FakeClock, Stage, some_limits
 from gantry.clock import SystemClock
-from gantry.streams.lanes import Lanes, Turn
+from gantry.streams.lanes import Grant, Item, Lanes, Outcome, Settlement, Turn
 from publisher.classify import Answer
 from publisher.desk import Desk
 from publisher.platform import Post
@@ -167,3 +168,115 @@ BREAKER, STATES = "gantry_publisher_breaker_state", ("closed", "open", "half")
 
 def a_turn(breaker: str, at_us: int) -> Turn:
     return Turn(settled="", grants=(), hints=(), wait_s=None, breaker=breaker, breaker_reason="http_503", at_us=at_us)
+
+
+def test_a_lane_is_named_by_one_turn_at_a_time():
+    desk = Desk("evd", SystemClock())
+    told = dataclasses.replace(a_turn("closed", 1), hints=("a", "b"), wait_s=0.0)
+    desk.learn(told, ())
+    first = desk.name()
+    desk.learn(told, ())  # another turn's reply names it still
+    second = desk.name()
+    assert (first, second) == (("a",), ("b",))
+    desk.release(first)
+    desk.learn(told, ())
+    assert desk.name() == ("a",)
+
+
+def test_a_turn_that_was_not_asked_for_lanes_takes_none_away():
+    desk = Desk("evd", SystemClock())
+    desk.learn(dataclasses.replace(a_turn("closed", 1), hints=("a",), wait_s=0.0), ())
+    desk.learn(a_turn("closed", 2), ())
+    assert desk.name() == ("a",)
+
+
+async def test_who_rests_is_woken_for_what_is_due_sooner():
+    desk = Desk("evd", SystemClock())
+    later, sooner = (dataclasses.replace(a_turn("closed", 1), wait_s=wait_s) for wait_s in (30.0, 0.01))
+    resting = asyncio.create_task(desk.rest(later))
+    await asyncio.sleep(0)
+    desk.learn(later, ())
+    await asyncio.sleep(0)
+    assert not resting.done()
+    desk.learn(sooner, ())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert resting.done()
+    await resting
+
+
+@dataclass
+class Replies:
+    """Lanes that the test answers for."""
+
+    turn_of: Callable[[], Turn]
+    settled: list[Outcome] = field(default_factory=list)
+
+    async def turn(self, *_: object, settle: Settlement | None = None, **__: object) -> Turn:
+        self.settled += [settle.outcome] if settle else []
+        return self.turn_of()
+
+
+def a_slot(lanes: Replies, platform: object, clock: object) -> Slot:
+    return Slot(
+        desk=Desk("evd", clock),
+        lanes=lanes,
+        platform=platform,
+        limits={False: some_limits(), True: some_limits()},
+        timeout_s=15,
+        secrets=[],
+        clock=clock,
+        chance=random.Random(1),
+    )
+
+
+def a_grant(*bodies: bytes) -> Grant:
+    items = [Item(entry_id="1-0", event_id="e", dev="d", seq=seq, t_rx=0, body=body) for seq, body in enumerate(bodies)]
+    return Grant("token", "cam", 0, tuple(items))
+
+
+async def test_due_lanes_that_nobody_is_given_are_not_asked_for_without_end():
+    calls = 0
+
+    def stuck() -> Turn:
+        nonlocal calls
+        calls += 1
+        return dataclasses.replace(a_turn("closed", calls), hints=("cam",), wait_s=0.0)
+
+    slot = a_slot(Replies(stuck), Platform(), SystemClock())
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.4):
+            await slot.run(asyncio.Event())
+    assert 3 <= calls <= 20
+
+
+@pytest.mark.parametrize(("took_s", "sent"), [(24.9, True), (25.1, False)])
+async def test_a_grant_that_came_so_late_that_its_request_could_outlive_the_lease_is_not_used(took_s, sent):
+    clock, stop, platform = FakeClock(), asyncio.Event(), Platform()
+
+    def replies() -> Iterator[Turn]:
+        clock.at += took_s
+        yield dataclasses.replace(a_turn("closed", 1), grants=(a_grant(b'{"v":1}'),))
+        stop.set()
+        yield a_turn("closed", 2)
+
+    lanes = Replies(replies().__next__)
+    await a_slot(lanes, platform, clock).run(stop)
+    assert (platform.posts == ["cam"]) is sent
+    assert lanes.settled == [Outcome.DELIVERED if sent else Outcome.RETURNED]
+
+
+async def test_a_request_carries_no_more_than_the_broker_takes():
+    stop, sizes = asyncio.Event(), []
+
+    class Scales:
+        async def post(self, target: str, device: str, content: bytes) -> Post:  # noqa: ARG002 - what a platform is given
+            sizes.append(len(content))
+            stop.set()
+            return RECEIPT
+
+    grant = a_grant(*[b'{"v":"%s"}' % (b"x" * 30_000)] * 3)
+    replies = iter((dataclasses.replace(a_turn("closed", 1), grants=(grant,)), a_turn("closed", 2)))
+    await a_slot(Replies(replies.__next__), Scales(), SystemClock()).run(stop)
+    assert len(sizes) == 1
+    assert 60_000 < sizes[0] < 64_000
