@@ -43,6 +43,7 @@ class Breaker:
     reason: str  # of its last failure or opening, also when it is closed again
     ahead_s: float  # open: until the next probe may go; half: until the probe counts as lost; 0 when it is due
     quiet_s: float = 0.0  # the platform asked for so much more quiet
+    at_ceiling: bool = False  # IOTA_MAX_REQUESTS_PER_S holds it back
     since_ms: int = 0  # closed again, or opened first; 0: it never failed
     failures: int = 0  # in a row
     trips: int = 0
@@ -146,6 +147,9 @@ async def now_ms(client: Client) -> int:
     return int(seconds) * 1000 + int(us) // 1000
 
 
+JUST_NOW_MS = 2000
+
+
 async def breakers(controls: Controls, now: int) -> tuple[Breaker, ...]:
     """One per target; `now`: ms by the server's clock."""
     return tuple(_breaker(each, now) for each in await controls.circuits())
@@ -158,6 +162,7 @@ def _breaker(each: Circuit, now: int) -> Breaker:
         reason=each.reason,
         ahead_s=_ahead_s(each.until_ms, now) if each.state != "closed" else 0.0,
         quiet_s=_ahead_s(each.slow_ms, now),
+        at_ceiling=each.throttled_ms > now - JUST_NOW_MS,
         since_ms=each.since_ms,
         failures=each.failures,
         trips=each.trips,

@@ -98,6 +98,9 @@ def _of_breakers(breakers: Iterable[Breaker]) -> Iterator[Problem]:
             yield Problem(cause, f"{step}; measures are kept meanwhile (`gantry breaker status`)")
         elif breaker.quiet_s:
             yield Problem(cause, "nothing: it goes on by itself; measures are kept meanwhile", wrong=False)
+        elif breaker.at_ceiling:
+            step = "raise IOTA_MAX_REQUESTS_PER_S if the platform allows more; measures wait meanwhile"
+            yield Problem(f"{breaker.target} stands at its ceiling of requests", step, wrong=False)
 
 
 def _of_pauses(pauses: Iterable[Pause], now_ms: int) -> Iterator[Problem]:

@@ -160,6 +160,15 @@ def test_what_a_breaker_means(fields, wrong, words):
     assert all(words in problem.cause for problem in found)
 
 
+def test_a_target_at_its_ceiling_is_to_be_known():
+    server = Server(product="valkey 9", weaknesses=(), used=0, maximum=100)
+    breakers = (Breaker(target="evd", reason="", state="closed", ahead_s=0.0, at_ceiling=True),)
+    seen = Facts(server=server, processes=(), ledger=None, breakers=breakers, holders=(), pauses=(), held=(), **REST)
+    [said] = [problem for problem in problems(seen) if "ceiling" in problem.cause]
+    assert not said.wrong
+    assert "IOTA_MAX_REQUESTS_PER_S" in said.step
+
+
 def test_the_next_step_names_the_key_of_the_target():
     assert causes.step("DEVICE_GROUP_NOT_FOUND", "crowd") == "check IOTA_APIKEY_CRWD, or provision the group"
     assert "IOTA_APIKEY_EVD" in causes.step("never heard of", "evd")

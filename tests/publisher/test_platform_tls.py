@@ -79,9 +79,11 @@ async def test_a_wrong_certificate_is_refused_although_its_authority_is_trusted(
 ) -> None:
     path, context = certified(**wrong)
     async with serving(receipt, context, scheme="https") as base:
-        answer = (await post(base, ca_file=path)).answer
-    assert answer is Failure.CERTIFICATE
-    assert judge(answer, 1).kind is Kind.TARGET
+        made = await post(base, ca_file=path)
+    assert made.answer is Failure.CERTIFICATE
+    judgement = judge(made.answer, 1, detail=made.detail)
+    assert judgement.kind is Kind.TARGET
+    assert ("expired" if "days" in wrong else "not valid for '127.0.0.1'") in judgement.answer
 
 
 async def test_a_handshake_that_is_cut_is_no_verdict_on_the_certificate() -> None:

@@ -129,6 +129,7 @@ async def test_sigterm_finishes_what_is_under_way_and_leaves_no_trace(whole, sta
     assert (await whole.books.audit()).ledger.outcomes["published"] == len(whole.measures()) == 1
     names = {row["name"] for row in await whole.client.xinfo_consumers("gantry:{main}:events", "publisher")}
     assert names <= {b"lanes"}
+    assert not [key async for key in whole.client.scan_iter("gantry:{main}:alive:publisher:*")]
 
 
 async def test_a_killed_publishers_lanes_are_served_by_another_when_its_leases_end(whole, stage):

@@ -258,3 +258,12 @@ async def abandoned(said: bytes) -> list[str]:
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
         return [repr(task), repr(caught.value)]
+
+
+async def test_a_failure_says_what_the_system_says(unused_tcp_port: int) -> None:
+    async def detail(base: str) -> str:
+        async with a_platform(base, KEYS) as opened:
+            return (await opened.post("evd", "cam1", MEASURE)).detail
+
+    assert await detail(f"http://127.0.0.1:{unused_tcp_port}/iot/json") == "ECONNREFUSED"
+    assert await detail("http://no-such-host.invalid/iot/json") == "the host's name does not resolve"

@@ -62,6 +62,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     try:
         await runtime.run_workers([pages, presence.run, gauges.run, standing.run, listener(endpoint, config)], stop)
     finally:
+        await presence.leave()
         await client.aclose()
 
 

@@ -58,6 +58,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     try:
         await runtime.run_workers([*workers, partial(durability.watch, client, health)], stop)
     finally:
+        await presence.leave()
         await client.aclose()
 
 

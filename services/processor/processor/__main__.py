@@ -56,6 +56,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     try:
         await runtime.run_workers([runtime.serve_health(health, config.metrics_port), presence.run, work], stop)
     finally:
+        await presence.leave()
         await client.aclose()
         await waiting.aclose()
 

@@ -75,6 +75,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
             grace_s=grace_s(config) + SETTLE_S,
         )
     finally:
+        await presence.leave()
         await calls.aclose()
         await client.aclose()
         await news.aclose()

@@ -113,11 +113,14 @@ _FAILURES = {Failure.CERTIFICATE: Kind.TARGET, Failure.PROXY: Kind.TARGET}
 _DELIVERED = Judgement(Kind.DELIVERED, "delivered", speaks=False, retry_after_s=None, answer="")
 
 
-def judge(answer: Answer | Failure, measures: int, secrets: Sequence[str] = ()) -> Judgement:
-    """The meaning of one request's end; `measures` is how many it carried, `secrets` what must not be told."""
+def judge(answer: Answer | Failure, measures: int, secrets: Sequence[str] = (), detail: str = "") -> Judgement:
+    """The meaning of one request's end.
+
+    `measures` is how many it carried, `secrets` what must not be told, `detail` what may be told of a failure.
+    """
     if isinstance(answer, Failure):
         kind = _FAILURES.get(answer, Kind.TRANSIENT)
-        return Judgement(kind, answer.value, speaks=True, retry_after_s=None, answer="")
+        return Judgement(kind, answer.value, speaks=True, retry_after_s=None, answer=detail)
     if answer.status == 200 and not answer.cut and answer.body.strip() == RECEIPT:  # noqa: PLR2004 - the receipt
         return _DELIVERED
     name = error_name(answer.body)

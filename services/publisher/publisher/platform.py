@@ -21,7 +21,7 @@ from pydantic import SecretStr
 import gantry
 from gantry.clock import Clock
 from publisher.classify import Answer, Failure, retry_after_s
-from publisher.transport import authorities, failure_of, session, timeouts
+from publisher.transport import authorities, detail_of, failure_of, session, timeouts
 
 MAX_ANSWER = 64_000
 _CACHED_URLS = 16_384
@@ -39,6 +39,7 @@ class Post:
     answer: Answer | Failure
     seconds: float  # from call to answer, on the monotonic clock
     arrays: bool  # X-Processing-Time was there: an agent that applies an array as one batch
+    detail: str = ""  # of a failure: a few words of the system's, without an address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ class Platform:
         try:
             answer, arrays = await self._exchange(target, device, content)
         except (aiohttp.ClientError, OSError) as error:
-            return Post(failure_of(error), self._clock.monotonic() - began, arrays=False)
+            return Post(failure_of(error), self._clock.monotonic() - began, arrays=False, detail=detail_of(error))
         return Post(answer, self._clock.monotonic() - began, arrays)
 
     async def _exchange(self, target: str, device: str, content: bytes) -> tuple[Answer, bool]:

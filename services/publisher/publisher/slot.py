@@ -103,7 +103,7 @@ class Slot:
         sent = dataclasses.replace(grant, items=grant.items[: render.fit([item.body for item in grant.items])])
         content = render.content([item.body for item in sent.items])
         post = await self.platform.post(self.desk.target, grant.lane, content)
-        judgement = judge(post.answer, len(sent.items), self.secrets)
+        judgement = judge(post.answer, len(sent.items), self.secrets, post.detail)
         self._note_arrays(post, judgement)
         settlement = reactions.settlement(sent, judgement, self.chance)
         telemetry.answered(self.desk.target, settlement, judgement, post.seconds)

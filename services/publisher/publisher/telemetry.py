@@ -12,6 +12,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from gantry.pace import Overrun
 from gantry.streams.lanes import Grant, Outcome, Settlement
+from gantry.topology import TARGETS
 from publisher.classify import Judgement, Kind
 
 log = structlog.get_logger()
@@ -66,6 +67,8 @@ AGE_SECONDS = Histogram(
 BREAKER = Gauge(
     "gantry_publisher_breaker_state", "1 for the state that the target's breaker is in.", ["target", "state"]
 )
+for _target in TARGETS:
+    PAUSED.labels(_target).set(0)
 MEMORY_FULL = Gauge("gantry_publisher_pull_stopped", "1 while memory is too short to pull into lanes.")
 
 
@@ -100,7 +103,7 @@ def answered(target: str, settlement: Settlement, judgement: Judgement, seconds:
         answer=judgement.answer,
         ms=round(seconds * 1000, 1),
         reaction=settlement.outcome.value,
-        again_in_s=round(settlement.delay_s, 1),
+        again_in_s=None if settlement.outcome is Outcome.OPEN else round(settlement.delay_s, 1),
         **_who(target, settlement.grant),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 import ssl
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -111,3 +112,17 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def detail_of(error: BaseException) -> str:
+    """What the system says about it: a certificate's fault, a name that does not resolve, an error's own word."""
+    of_system = [cause for cause in _causes(error) if not isinstance(cause, aiohttp.ClientError)]
+    for cause in of_system:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        if isinstance(cause, socket.gaierror):
+            return "the host's name does not resolve"
+        if isinstance(cause, ssl.SSLError):
+            return cause.reason or ""
+    codes = (errno.errorcode.get(cause.errno or 0) for cause in of_system if isinstance(cause, OSError))
+    return next(filter(None, codes), "")

@@ -88,6 +88,7 @@ class Circuit:
     last: str  # lane that failed last
     probe: str  # lane of the probe under way
     slow_ms: int  # the platform asked for quiet until then
+    throttled_ms: int  # the target's own ceiling held it back until then, at the last look
     reason: str  # of the newest failure or opening
 
     @property
@@ -197,7 +198,10 @@ def _hold(target: str, lane: str, said: str) -> Hold:
 
 
 def _circuit(target: str, fields: Mapping[str, str]) -> Circuit:
-    number = {name: _number(fields.get(name, "")) for name in ("until", "since", "failures", "streak", "trips", "slow")}
+    number = {
+        name: _number(fields.get(name, ""))
+        for name in ("until", "since", "failures", "streak", "trips", "slow", "throttled")
+    }
     return Circuit(
         target=target,
         state=fields.get("state", "closed"),
@@ -209,6 +213,7 @@ def _circuit(target: str, fields: Mapping[str, str]) -> Circuit:
         last=fields.get("last", ""),
         probe=fields.get("probe", "").partition(" ")[2],
         slow_ms=number["slow"],
+        throttled_ms=number["throttled"],
         reason=fields.get("reason", ""),
     )
 
