@@ -102,6 +102,23 @@ async def test_a_lost_reply_gives_the_same_grant_and_no_other(stage, keys):
     assert (await grant_of(stage, "a", "b")).lane == "b"
 
 
+async def test_several_lanes_of_one_turn_are_all_given_again_after_a_lost_reply(stage, keys):
+    for lane in ("a", "b", "c"):
+        await stage.fill_lane(1, lane)
+
+    class Forgetful:
+        async def sure(self, name, keys, arguments):
+            await stage.calls.sure(name, keys, arguments)
+            return await stage.calls.sure(name, [*keys], [*arguments])
+
+    lanes = Lanes(Forgetful(), keys, ladder=0, test_clock=stage.lanes.test_clock)
+    turn = await lanes.turn("evd", LIMITS, ["a", "b", "c"], want=2)
+    assert [grant.lane for grant in turn.grants] == ["a", "b"]
+    for grant in turn.grants:
+        assert (await stage.lanes.turn("evd", LIMITS, [], settle=settle(grant), want=0)).settled == "settled"
+    assert (await grant_of(stage, "a", "b", "c")).lane == "c"
+
+
 async def test_transient_waits_keeps_order_and_counts_attempts(stage, ledger):
     await stage.fill_lane(1)
     grant = await grant_of(stage)

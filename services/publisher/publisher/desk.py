@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gantry.clock import Clock
-from gantry.streams.lanes import CANDIDATES, HINTS, Turn
+from gantry.streams.lanes import CANDIDATES, HINTS, Grant, Turn
 from publisher import telemetry
 
 IDLE_S = 1.0  # the longest an idle target goes without looking: an operator or another host may have made work
@@ -25,7 +26,9 @@ class Desk:
     chance: random.Random = field(default_factory=random.Random)
     hints: tuple[str, ...] = ()
     arrays: bool = False  # the agent has shown that it takes several measures as one batch
-    lookout: asyncio.Lock = field(default_factory=asyncio.Lock)  # of all idle slots only one asks the server
+    lookout: asyncio.Lock = field(default_factory=asyncio.Lock)  # of all idle slots only one asks the server …
+    idle: int = 0  # … for as many lanes as there are idle slots
+    spare: deque[tuple[Grant, float]] = field(default_factory=deque)  # granted for them, and when it was asked for
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
     _looks_at: float = 0.0  # when the lookout means to ask next, monotonic
     _breaker: str = ""  # as the newest turn told it
@@ -35,17 +38,22 @@ class Desk:
     _at_us: int = 0  # when that ran
     _shut: bool = False  # lanes are due, and none is handed out: paused, breaker, ceiling
 
-    def name(self) -> tuple[str, ...]:
+    def name(self, wanted: int = 1) -> tuple[str, ...]:
         """Lanes for the next turn: due, and not named by another turn of this process that is under way.
 
-        One is enough, unless other publishers name the same ones: then several, from anywhere in the queue.
+        As many as are wanted, unless other publishers name the same ones: then several, from anywhere in the queue.
         """
         free = [lane for lane in self.hints if lane not in self._named]
         start = self.chance.randrange(len(free)) if free and self._crowded else 0
-        named = tuple((free[start:] + free[:start])[: CANDIDATES if self._crowded else 1])
+        named = tuple((free[start:] + free[:start])[: CANDIDATES if self._crowded else wanted])
         self._named.update(named)
         self.hints = tuple(lane for lane in free if lane not in named)
         return named
+
+    @property
+    def wanted(self) -> int:
+        """Lanes that idle slots could serve at once."""
+        return max(1, min(self.idle, CANDIDATES))
 
     @property
     def hints_wanted(self) -> int:

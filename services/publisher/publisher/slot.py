@@ -55,15 +55,24 @@ class Slot:
 
     async def _look_out(self, stop: asyncio.Event) -> tuple[Grant, float] | None:
         """Wait for a turn at the window, then for work; the grant, and when it was asked for. None on `stop`."""
-        async with self.desk.lookout:
-            while not stop.is_set():
-                self.desk.answer_the_bell()
-                named, asked = self.desk.name(), self.clock.monotonic()
-                turn = await self._turn(named, hints=HINTS)
-                if turn.grants:
-                    return turn.grants[0], asked
+        self.desk.idle += 1
+        try:
+            async with self.desk.lookout:
+                return await self._ask(stop)
+        finally:
+            self.desk.idle -= 1
+
+    async def _ask(self, stop: asyncio.Event) -> tuple[Grant, float] | None:
+        """What another slot was granted beside its own comes first, also when stopping: it has to go back."""
+        while not (self.desk.spare or stop.is_set()):
+            self.desk.answer_the_bell()
+            wanted, asked = self.desk.wanted, self.clock.monotonic()
+            named = self.desk.name(wanted)
+            turn = await self._turn(named, want=wanted, hints=HINTS)
+            self.desk.spare.extend((grant, asked) for grant in turn.grants)
+            if not turn.grants:
                 await self._until_worth_asking(turn, named)
-        return None
+        return self.desk.spare.popleft() if self.desk.spare else None
 
     async def _until_worth_asking(self, turn: Turn, named: Sequence[str]) -> None:
         if not turn.hints or turn.wait_s:

@@ -1,5 +1,5 @@
 -- turn: one slot's whole conversation with Redis: book what came of its request, and get its next one. Serves one target.
--- The slot makes the new lease's token; repeating the call with it gives the same lane again, and never a second one.
+-- The slot makes the new leases' token; repeating the call with it gives the same lanes again, and never others.
 -- KEYS 1 events  2 due  3 lane-state  4 breaker  5 ledger  6 dead  7 receipts  8 inside  9 paused  10 holds  11 ceiling
 --      then two per lane named: list, limit; first the lane to settle, if any
 -- ARGV 1 group  2 target  3 new token  4 grants wanted  5 lease ms  6 batch max  7 limit counts (measures|requests)

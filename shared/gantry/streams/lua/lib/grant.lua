@@ -1,18 +1,21 @@
 -- grant: pause, breaker, limits and lease in one step. Only a lane that is really handed out uses up tokens or the probe.
-local function repeated()                                                  -- our reply was lost: the same lane again, and alone
+local function handed_out(c)                                               -- once more, as it was granted
+  local lane = name_of(c)
+  local taken, attempts = unpack(redis.call('HMGET', state, lane .. ':taken', lane .. ':attempts'))
+  local n = tonumber(string.match(taken, '^%d+'))
+  if n > 0 then return {lane, attempts or '0', 0, unpack(redis.call('LRANGE', list_of(c), 0, n - 1))} end
+  local _, item = newest_of(lane)
+  return {lane, attempts or '0', 1, item}
+end
+
+local function repeated()                                                  -- our reply was lost: the same lanes again, and no others
   if lanes == 0 then return nil end
-  local fields = {}
+  local fields, again = {}, {}
   for c = 1, lanes do fields[c] = name_of(c) .. ':token' end
   for c, held in ipairs(redis.call('HMGET', state, unpack(fields))) do
-    if held == token then
-      local lane = name_of(c)
-      local taken, attempts = unpack(redis.call('HMGET', state, lane .. ':taken', lane .. ':attempts'))
-      local n = tonumber(string.match(taken, '^%d+'))
-      if n > 0 then return {{lane, attempts or '0', 0, unpack(redis.call('LRANGE', list_of(c), 0, n - 1))}} end
-      local _, item = newest_of(lane)
-      return {{lane, attempts or '0', 1, item}}
-    end
+    if held == token then again[#again + 1] = handed_out(c) end
   end
+  return #again > 0 and again or nil
 end
 
 local function may_go(lane, score)                                         -- due, or frozen by a clock that stepped back
