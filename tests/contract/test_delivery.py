@@ -103,6 +103,19 @@ async def test_only_what_went_out_late_is_followed_by_the_newest(stage, minutes,
     assert await everything_sent(stage, some_limits(batch_max=batch_max)) == sent
 
 
+async def test_a_device_whose_clock_was_set_back_is_not_mended_for_ever(stage, client, keys):
+    await arrive(stage, 30)
+    assert await everything_sent(stage) == ["30"]
+    instant, *fields = (await client.hget(keys.lane_state("evd"), "cam:newest")).split(b"\n")
+    for days, sent in ((1.9, ["01", "30*"]), (2.1, ["01"])):
+        fields[4] = b"%d" % (1_760_000_000_000_000 - int(days * 86_400_000_000))  # when the newest was received
+        await client.hset(keys.lane_state("evd"), "cam:newest", b"\n".join([instant, *fields]))
+        await arrive(stage, 1)
+        assert await everything_sent(stage) == sent
+    await arrive(stage, 2)
+    assert await everything_sent(stage) == ["02"]
+
+
 async def test_measures_without_a_time_are_never_sent_again(stage):
     await stage.fill_lane(3)
     grant = await granted(stage)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
+import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -95,10 +97,14 @@ def answered(target: str, settlement: Settlement, judgement: Judgement, seconds:
     _of(REQUEST_SECONDS, target).observe(seconds)
     if judgement.kind is Kind.DELIVERED:
         return
+    unsaid = _sparing.unsaid((target, judgement.reason), time.monotonic())
+    if unsaid is None:
+        return
     log.log(
         logging.ERROR if settlement.outcome in ALARMING else logging.WARNING,
         ALARMING.get(settlement.outcome, "not_delivered"),
         kind=judgement.kind.value,
+        **({"unsaid": unsaid} if unsaid else {}),
         reason=judgement.reason,
         answer=judgement.answer,
         ms=round(seconds * 1000, 1),
@@ -108,6 +114,24 @@ def answered(target: str, settlement: Settlement, judgement: Judgement, seconds:
     )
 
 
+class Sparing:
+    """Five thousand devices that fail alike would write a hundred lines a second: the metrics count all of them."""
+
+    def __init__(self, most: int, within_s: float) -> None:
+        self._most, self._within_s = most, within_s
+        self._windows: dict[tuple[str, str], tuple[float, int]] = {}  # what → when its window began, lines asked for
+
+    def unsaid(self, what: tuple[str, str], now: float) -> int | None:
+        """None: keep quiet. Else how many lines of this kind were left out before this one."""
+        began, asked = self._windows.get(what, (-math.inf, 0))
+        if now - began >= self._within_s:
+            self._windows[what] = (now, 1)
+            return max(0, asked - self._most)
+        self._windows[what] = (began, asked + 1)
+        return 0 if asked < self._most else None
+
+
+_sparing = Sparing(most=100, within_s=10.0)
 ALARMING = {Outcome.OPEN: "target_misconfigured", Outcome.HOLD: "device_unknown_to_the_platform"}
 
 

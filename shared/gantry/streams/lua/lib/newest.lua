@@ -1,4 +1,5 @@
 -- newest: the platform keeps what was written last, so after an older measure the newest has to be written again.
+local FALLEN_BACK_US = 2 * 86400 * 1000000                                 -- nothing newer for so long, by our clock: the device's clock was set back, or lost its battery
 local AHEAD_MS = 600000                                                    -- a device whose clock runs ahead by more does not set the mark for all that follows
 local function instant_of(body)                                            -- TimeInstant as ms since the epoch; nil where there is none
   local y, m, d, h, mi, s, ms = string.match(body, '"TimeInstant":"(%d%d%d%d)%-(%d%d)%-(%d%d)T(%d%d):(%d%d):(%d%d)%.(%d%d%d)Z"')
@@ -17,13 +18,14 @@ local function newest_of(lane)                                             -- in
   local instant, item = string.match(kept, '^(%-?%d+)\n(.*)$')
   return tonumber(instant), item
 end
+local function received_at(item) return tonumber(string.match(item, '^.-\n.-\n.-\n.-\n(.-)\n')) end
 local function note_delivered(lane, delivered)                             -- delivered: {item, t_rx, body} each, in the order in which they went out
   local newest, item = newest_of(lane)
   local late, moved
   for _, each in ipairs(delivered) do
     local instant = instant_of(each.body)
     if instant and instant <= tonumber(each.t_rx) / 1000 + AHEAD_MS then
-      late = newest and instant < newest
+      late = newest and instant < newest and each.t_rx - received_at(item) <= FALLEN_BACK_US
       if not late then newest, item, moved = instant, each.item, true end
     end
   end
