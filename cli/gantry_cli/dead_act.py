@@ -96,7 +96,10 @@ def _refusal(out: Output, task: Task, found: Survey) -> int | None:
     count = found.retriable if task.verb == "retry" else found.count
     if not count:
         return EX_NOTHING
-    if found.count == 1 or (task.confirm and task.confirm(_question(task, count))):
+    meant = found.count == 1 and bool(
+        task.verb == "retry" or task.choice.ids
+    )  # what is dropped is gone: named, or confirmed
+    if meant or (task.confirm and task.confirm(_question(task, count))):
         return None
     if task.confirm:
         out.lines(["nothing was done"])

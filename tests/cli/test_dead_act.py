@@ -106,6 +106,14 @@ async def test_without_anybody_to_ask_many_are_refused_and_one_is_done(four, dea
     assert await left(dead) == four[1:]
 
 
+async def test_one_letter_that_a_filter_happens_to_find_is_not_dropped_unasked(stage, dead, config, said):
+    only = await put(stage, 1)
+    by_filter = a_task("drop", Choice(filters=Filters(kind="out")), confirm=None)
+    assert await dead_act.run(config, said, by_filter) == 2
+    assert await left(dead) == [only]
+    assert await dead_act.run(config, said, a_task("drop", Choice(ids=(only,)), confirm=None)) == 0
+
+
 @pytest.mark.parametrize("verb", ["retry", "drop"])
 async def test_nothing_that_matches_is_said_and_asked_about_by_nobody(verb, four, config, said):
     task = a_task(verb, Choice(filters=Filters(device="no*")), confirm=None)
