@@ -47,7 +47,7 @@ SETTINGS = {
 CHANCES = {"target": 0.004, "device": 0.003, "timeout": 0.01, "throttled": 0.01}  # these stop more than one request
 CHANCE = 0.015  # of each other class
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(180 + 2 * SECONDS)]
 
 
 @dataclass

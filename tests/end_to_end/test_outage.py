@@ -44,7 +44,7 @@ SETTINGS = {
     "IOTA_BURST": str(BURST),
 }
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(180 + 2 * SECONDS)]
 
 
 @dataclass
