@@ -94,10 +94,21 @@ def _report(found: Sequence[Breaker]) -> dict[str, object]:
 
 
 def _table(found: Sequence[Breaker], now: int) -> Table:
-    made = table("breakers", "target", "state", "since", "next", "#failures", "#trips", "failed last", "cause")
-    for each in found:
-        waits = sentences.upcoming(each) if each.state != "closed" else sentences.quiet(each)
-        since = sentences.since(each.since_ms, now) if each.since_ms else "the beginning"
-        figures = (str(each.failures), str(each.trips))
-        add_row(made, [each.target, each.state, since, waits, *figures, each.last, sentences.cause(each)])
+    """One column a target: there are few, and a cause is long."""
+    made = table("breakers", "", *(each.target for each in found))
+    told = [_told(each, now) for each in found]
+    for name in told[0] if told else ():
+        add_row(made, [name, *(each[name] for each in told)])
     return made
+
+
+def _told(each: Breaker, now: int) -> dict[str, str]:
+    return {
+        "state": each.state,
+        "since": sentences.since(each.since_ms, now) if each.since_ms else "the beginning",
+        "next": sentences.upcoming(each) if each.state != "closed" else sentences.quiet(each),
+        "failures": str(each.failures),
+        "trips": str(each.trips),
+        "failed last": each.last,
+        "cause": sentences.cause(each),
+    }
