@@ -157,6 +157,7 @@ class _LaneJudge:
             self._wrong(request, "a measure twice")
         if again:
             self._check_repetition(request, first)
+            self.high = first - 1  # what came with it may be repeated as well, and in other portions
         elif skipped := [n for n in range(self.high + 1, first) if n not in self.received and not self._is_dead(n)]:
             self._wrong(request, f"sent before {skipped[:5]}, which had no receipt yet")
         self.verdict.repeated += any(n in self.seen for n in request.numbers)

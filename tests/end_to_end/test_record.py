@@ -56,6 +56,14 @@ def test_what_is_wrong_is_said(found: list[Request], word: str) -> None:
     assert any(word in sentence for sentence in wrong(*found))
 
 
+def test_an_ambiguous_array_may_be_repeated_in_other_portions() -> None:
+    found = [sent(1, at_s=1), sent(2, 3, at_s=2), sent(2, at_s=4), sent(3, 4, at_s=5)]
+    excuses = Excuses(unheard_us={(LANE, 2): [2 * SECOND]})
+    assert wrong(*found, excuses=excuses) == []
+    assert len(wrong(*found)) == 1
+    assert wrong(*found[:2], sent(3, 4, at_s=4), sent(2, at_s=5), excuses=excuses)  # but not in another order
+
+
 def test_an_ambiguous_answer_may_be_repeated_and_is_counted() -> None:
     found = [sent(1, at_s=1, answer="reset_after_apply"), *ALL]
     verdict = record.judge(found, FED, (), Excuses())
