@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # the rig is the tests' own
@@ -24,11 +24,13 @@ from bench.prefill import Prefill, spread
 from builders import some_limits
 from end_to_end.rig import Rig, rig
 from gantry import topology
+from gantry.clock import SystemClock
 from gantry.streams.client import connect
-from gantry.streams.lanes import Lanes, Outcome, Settlement, Turn
+from gantry.streams.lanes import HINTS, Lanes, Outcome, Settlement, Turn
 from gantry.streams.patience import Patience
 from gantry.streams.pipelined import Pipelined
 from gantry.topology import Topology
+from publisher.desk import Desk
 
 SINGLES = int(os.environ.get("BENCH_SINGLES", "30000"))
 ARRAYS = int(os.environ.get("BENCH_ARRAYS", "120000"))
@@ -56,7 +58,7 @@ async def turns(folder: Path) -> None:
         calls = Pipelined(client)
         lanes = Lanes(Patience(calls, asyncio.Event(), lambda: None), Topology(), ladder=0)
         used, began = cpu_s(pid_of(whole, "server")), time.perf_counter()
-        turning = Turning(lanes)
+        turning = Turning(lanes, Desk(topology.EVD, SystemClock()))
         await asyncio.gather(*(turning.slot() for _ in range(SLOTS)))
         seconds, spent = time.perf_counter() - began, cpu_s(pid_of(whole, "server")) - used
         beside = f"{total} measures of {LANES} lanes settled one by one, {SLOTS} at once over one connection, no HTTP"
@@ -69,27 +71,27 @@ async def turns(folder: Path) -> None:
 
 @dataclass
 class Turning:
-    """Slots without a platform; like a publisher's they share what the last turn named, and one of them looks out."""
+    """Slots without a platform; like a publisher's they share a desk."""
 
     lanes: Lanes
-    hints: tuple[str, ...] = ()
+    desk: Desk
     calls: int = 0
-    lookout: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def slot(self) -> None:
-        while True:
-            async with self.lookout:
-                turn = await self._turn(None)
-            if not turn.grants and not turn.hints:
-                return
+        turn = await self._turn(None)
+        while turn.grants or turn.hints:
             while turn.grants:
                 settled = Settlement(grant=turn.grants[0], outcome=Outcome.DELIVERED, reason="delivered")
                 turn = await self._turn(settled)
+            await asyncio.sleep(0)
+            turn = await self._turn(None)
 
     async def _turn(self, settle: Settlement | None) -> Turn:
         self.calls += 1
-        turn = await self.lanes.turn(topology.EVD, some_limits(batch_max=1), self.hints, settle=settle)
-        self.hints = turn.hints
+        named, hints = self.desk.name(), self.desk.hints_wanted if settle else HINTS
+        turn = await self.lanes.turn(self.desk.target, some_limits(batch_max=1), named, settle=settle, hints=hints)
+        self.desk.release(named)
+        self.desk.learn(turn, named)
         return turn
 
 

@@ -14,7 +14,10 @@ from gantry.topology import Topology
 
 LOOK_S = 0.01
 UNDER_WAY_US = 1_000_000  # what was granted before the breaker opened arrives within this
-SENT_AGAIN = ("close", "close_after_apply", "close_half")  # the transport tries at once, once
+SENT_AGAIN = (  # the transport tries at once, once
+    *("close", "close_after_apply", "close_half"),
+    *("reset", "reset_after_apply", "reset_half"),
+)
 
 
 @dataclass
