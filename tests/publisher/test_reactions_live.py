@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from builders import Stage, a_measure, patient
+from builders import Stage, a_measure
 from end_to_end.rig import rig
 from gantry.event import Accept
 from gantry.streams import groups
@@ -25,14 +25,6 @@ async def whole(tmp_path):
         await groups.prepare(made.client, KEYS)
         await made.agent()
         yield made
-
-
-@pytest.fixture
-async def stage(whole):
-    made = Stage(whole.client, patient(whole.client))
-    made.processing.test_clock = made.lanes.test_clock = ""  # processes go by the server's clock
-    await made.lead()
-    return made
 
 
 async def accept(stage: Stage, lane: str, *minutes: int) -> None:

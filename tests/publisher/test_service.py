@@ -26,14 +26,6 @@ async def whole(tmp_path):
         yield made
 
 
-@pytest.fixture
-async def stage(whole):
-    made = Stage(whole.client, patient(whole.client))
-    made.processing.test_clock = made.lanes.test_clock = ""  # processes go by the server's clock
-    await made.lead()
-    return made
-
-
 async def accept(stage: Stage, lanes: dict[str, int], target: str = "evd") -> None:
     """Events of each lane, taking turns, with numbers as they will be compared at the agent."""
     for number in range(max(lanes.values())):

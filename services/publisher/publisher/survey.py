@@ -48,11 +48,7 @@ class Survey:
 
     async def _overruns(self, target: str) -> dict[str, Overrun]:
         now_ms = self.clock.now_us() // 1000
-        rows = await self.client.hgetall(self.keys.flow(target))
-        flows = {text(lane): Flow.parse(text(row)) for lane, row in rows.items()}
-        forgotten = [lane for lane, flow in flows.items() if now_ms - flow.start_ms > FORGOTTEN_MS]
-        if forgotten:
-            await self.client.hdel(self.keys.flow(target), *forgotten)
+        flows = await self._flows(target, now_ms)
         arriving = {lane: flow.sustained_per_minute(now_ms) for lane, flow in flows.items()}
         over = {lane: rate for lane, rate in arriving.items() if rate > self.allowed(lane)}
         async with self.client.pipeline(transaction=False) as pipe:
@@ -62,6 +58,20 @@ class Survey:
         return {
             lane: Overrun(rate, self.allowed(lane), n) for (lane, rate), n in zip(over.items(), waiting, strict=True)
         }
+
+    async def _flows(self, target: str, now_ms: int) -> dict[str, Flow]:
+        """By lane; rows that are a day old, or of another version or hand, are removed: the next pull begins anew."""
+        flows, removed = dict[str, Flow](), list[bytes | str]()
+        for lane, row in (await self.client.hgetall(self.keys.flow(target))).items():
+            with contextlib.suppress(ValueError):
+                flow = Flow.parse(text(row))
+                if now_ms - flow.start_ms <= FORGOTTEN_MS:
+                    flows[text(lane)] = flow
+                    continue
+            removed.append(lane)
+        if removed:
+            await self.client.hdel(self.keys.flow(target), *removed)
+        return flows
 
     async def _tell(self, target: str, found: dict[str, Overrun]) -> None:
         key = self.keys.over_limit(target)
