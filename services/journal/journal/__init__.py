@@ -1,0 +1,1 @@
+"""What became of every event, line by line in a file, and the status as files."""
