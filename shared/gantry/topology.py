@@ -3,7 +3,8 @@
 All keys of a site carry the hash tag `{site}`, so that each script stays in one Redis Cluster slot.
 
     ingest-* ──▶ raw ──▶ processor ──▶ events ──▶ publisher ──▶ lane:<target>:<id> ──▶ IoT Agent
-                              └──────────────▶ dead ◀─────────────┘        └──▶ receipts
+                              ├──────────────▶ dead ◀─────────────┤        └──▶ receipts ──▶ journal
+                              └──▶ outcomes ─────────────────────────────────────────────▶ journal
 """
 
 from __future__ import annotations
@@ -56,6 +57,30 @@ class Topology:
     def receipts(self) -> str:
         """Stream: one entry per request that the IoT Agent took."""
         return self._key("receipts")
+
+    @property
+    def outcomes(self) -> str:
+        """Stream: one entry per unit that ended without a receipt, or that a person decided about."""
+        return self._key("outcomes")
+
+    @property
+    def actions(self) -> str:
+        """Stream: what people did, newest 10,000."""
+        return self._key("actions")
+
+    @property
+    def last(self) -> str:
+        """Hash: evd, crowd, unknown → the last event of that family."""
+        return self._key("last")
+
+    @property
+    def seen(self) -> str:
+        """Hash: device → when it was last heard of, how many units it ever gave, and the lanes that it fed."""
+        return self._key("seen")
+
+    def rollup(self, period: str) -> str:
+        """Hash: "<start of the bucket, s>:<figure>" → count, by seconds, minutes or hours."""
+        return self._key(f"rollup:{period}")
 
     @property
     def ledger(self) -> str:
