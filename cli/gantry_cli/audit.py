@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from gantry.diagnosis import words
 from gantry.settings import Settings
 from gantry.streams.books import Audit
-from gantry_cli import words
 from gantry_cli.connection import NoAnswer, expect_streams, opened
 from gantry_cli.output import Output
 

@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from gantry.diagnosis import facts, sentences
+from gantry.diagnosis.facts import Breaker
 from gantry.streams.controls import LONGEST_OPEN_S, Note
-from gantry_cli import arguments, facts, sentences
+from gantry_cli import arguments
 from gantry_cli.arguments import Owner, Reason, Targets
 from gantry_cli.asking import Json, Reply, asker
 from gantry_cli.connection import Site
-from gantry_cli.facts import Breaker
 from gantry_cli.output import add_row, table
 
 app = typer.Typer(no_args_is_help=True, help="The breaker of each target: status, reset, open.")

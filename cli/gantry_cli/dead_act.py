@@ -12,11 +12,12 @@ from typing import Literal
 
 from gantry.clock import Clock, SystemClock
 from gantry.codec import Letter
+from gantry.diagnosis import facts, words
 from gantry.errors import Unavailable
 from gantry.runtime import pause
 from gantry.settings import Settings
 from gantry.streams.letters import BATCH, Done, Letters
-from gantry_cli import dead_words, facts, words
+from gantry_cli import dead_words
 from gantry_cli.connection import NoAnswer, expect_streams, opened
 from gantry_cli.dead_choice import Choice, chosen
 from gantry_cli.dead_show import EX_CANNOT, EX_NOTHING, of

@@ -14,10 +14,11 @@ from typing import TextIO
 import orjson
 
 from gantry.codec import Letter
+from gantry.diagnosis import facts
 from gantry.settings import Settings
 from gantry.streams.letters import LAST, Letters
 from gantry.streams.scripts import Scripts
-from gantry_cli import dead_words, facts
+from gantry_cli import dead_words
 from gantry_cli.connection import NoAnswer, Site, expect_streams, opened
 from gantry_cli.dead_choice import Choice, chosen
 from gantry_cli.dead_survey import survey

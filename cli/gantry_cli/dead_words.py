@@ -11,8 +11,9 @@ import orjson
 from rich.table import Table
 
 from gantry.codec import Letter
+from gantry.diagnosis import words
 from gantry.event import LetterClass
-from gantry_cli import output, words
+from gantry_cli import output
 from gantry_cli.dead_survey import Survey
 
 _WIDE = 120  # columns of a terminal that has room for answers

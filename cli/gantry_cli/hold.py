@@ -12,13 +12,14 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from gantry import topology
+from gantry.diagnosis import facts, sentences
+from gantry.diagnosis.facts import HeldLane
 from gantry.errors import Malformed
 from gantry.streams.controls import By, Changed, Note
-from gantry_cli import arguments, facts, sentences
+from gantry_cli import arguments
 from gantry_cli.arguments import Owner, Reason, TargetOption
 from gantry_cli.asking import Json, Reply, asker
 from gantry_cli.connection import Site
-from gantry_cli.facts import HeldLane
 from gantry_cli.output import add_row, table
 
 LISTED = 200  # rows of the table

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from gantry.diagnosis import facts, sentences
 from gantry.streams.controls import Note, Pause
-from gantry_cli import arguments, facts, sentences
+from gantry_cli import arguments
 from gantry_cli.arguments import OptionalTargets, Owner, Reason, Targets
 from gantry_cli.asking import Json, Reply, asker
 from gantry_cli.connection import Site

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gantry.diagnosis.facts import Breaker
 from gantry.ledger import Ledger
 from gantry.streams.controls import Pause
-from gantry_cli.facts import Breaker
 
 NEWEST = 1000  # measures that the latency speaks of, at the most
 RECENT_S = 10.0  # and how recent their receipts are: an old backlog says nothing of now

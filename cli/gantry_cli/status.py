@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from gantry.diagnosis import facts, words
+from gantry.diagnosis.facts import Facts, Process, Server
+from gantry.diagnosis.verdicts import Problem, problems
 from gantry.settings import Settings
-from gantry_cli import facts, words
-from gantry_cli.connection import NoAnswer, Site, opened
-from gantry_cli.facts import Process, Server
+from gantry_cli.connection import NoAnswer, opened
 from gantry_cli.output import Output
-from gantry_cli.verdicts import Facts, Problem, problems
 
 EX_PROBLEM = 1
 
@@ -23,7 +23,7 @@ async def run(config: Settings, out: Output, *, as_json: bool) -> int:
     """
     try:
         async with opened(config) as site:
-            seen = await gather(site, config.device_quota)
+            seen = await facts.gather(site.client, site.keys, site.books, site.controls, config.device_quota)
     except NoAnswer as error:
         if as_json:
             out.json({"ok": False, "problems": [{"cause": str(error), "next": "start the server"}]})
@@ -39,25 +39,6 @@ async def run(config: Settings, out: Output, *, as_json: bool) -> int:
         out.lines(closing(wrong), "red" if wrong else "green")
         out.lines(notices([problem for problem in found if not problem.wrong]), "yellow")
     return EX_PROBLEM if wrong else 0
-
-
-async def gather(site: Site, quota: int) -> Facts:
-    """Ask the server everything."""
-    client, keys = site.client, site.keys
-    begun = await client.exists(keys.raw, keys.events) == 2  # noqa: PLR2004 - both
-    now = await facts.now_ms(client)
-    return Facts(
-        server=await facts.server(client),
-        processes=await facts.processes(client, keys),
-        ledger=await site.books.read() if begun else None,
-        breakers=await facts.breakers(site.controls, now),
-        holders=await facts.holders(client, keys),
-        pauses=await site.controls.pauses(now),
-        held=await facts.held_lanes(client, keys, site.controls),
-        overdrives=await facts.overdrives(client, keys),
-        quota=quota,
-        now_ms=now,
-    )
 
 
 def report(seen: Facts, found: list[Problem]) -> dict[str, Any]:

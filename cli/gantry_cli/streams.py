@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from gantry import topology
+from gantry.diagnosis import facts, words
 from gantry.settings import Settings
 from gantry.streams.client import Client
 from gantry.streams.controls import By, Hold, Pause
 from gantry.streams.scripts import text
-from gantry_cli import facts, words
 from gantry_cli.connection import NoAnswer, Site, expect_streams, opened
 from gantry_cli.output import Output, add_row, table
 

@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gantry_cli import words
-from gantry_cli.facts import Breaker
+from gantry.diagnosis import words
+from gantry.diagnosis.facts import Breaker
 from gantry_cli.picture import Picture
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import redis.exceptions
 
 from gantry import topology
+from gantry.diagnosis import facts
 from gantry.errors import Unavailable
 from gantry.streams.scripts import text
-from gantry_cli import facts
 from gantry_cli.connection import NoAnswer, Site
 from gantry_cli.picture import NEWEST, Latencies, Pace, Picture
 

@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 
 from gantry import ledger
+from gantry.diagnosis.facts import Breaker
 from gantry.streams.books import Audit
 from gantry.streams.controls import Pause
 from gantry_cli import demo, table
-from gantry_cli.facts import Breaker
 from gantry_cli.picture import NEWEST, Latencies, Latency, Pace, Picture, Rates
 
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from gantry.diagnosis import causes
+from gantry.diagnosis.facts import Breaker, Facts, Server
+from gantry.diagnosis.verdicts import problems
 from gantry.pace import Overrun
 from gantry.settings import Settings
 from gantry.streams.controls import Controls, Note
-from gantry_cli import causes, status
-from gantry_cli.facts import Breaker, Server
-from gantry_cli.verdicts import Facts, problems
+from gantry_cli import status
 from publisher.classify import SPEAKING, TABLE, Failure
 
 REST = {"overdrives": (), "quota": 200_000, "now_ms": 0}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from gantry.diagnosis import causes, words
+from gantry.diagnosis.facts import Breaker, HeldLane, Overdrive
 from gantry.streams.controls import Pause
-from gantry_cli import causes, words
-from gantry_cli.facts import Breaker, HeldLane, Overdrive
 
 SHOWN = 3  # names in a sentence
 

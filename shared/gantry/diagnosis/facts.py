@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gantry import topology
+from gantry.ledger import Ledger
 from gantry.pace import Overrun
 from gantry.streams import durability
+from gantry.streams.books import Books
 from gantry.streams.client import Client
-from gantry.streams.controls import Circuit, Controls, Hold
+from gantry.streams.controls import Circuit, Controls, Hold, Pause
 from gantry.streams.scripts import LADDER, text
 from gantry.topology import Topology
 
@@ -102,6 +104,40 @@ class Server:
     def stopped(self) -> tuple[str, ...]:
         """The steps that the memory ladder does not allow any more."""
         return tuple(step for step, limit in LADDER.items() if self.percent >= limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """A site at about one instant."""
+
+    server: Server
+    processes: tuple[Process, ...]
+    ledger: Ledger | None  # None: no service has ever started on this site
+    breakers: tuple[Breaker, ...]
+    holders: tuple[Holder, ...]
+    pauses: tuple[Pause, ...]
+    held: tuple[HeldLane, ...]
+    overdrives: tuple[Overdrive, ...]
+    quota: int  # units that one device may hold
+    now_ms: int  # since the epoch, on the server's clock
+
+
+async def gather(client: Client, keys: Topology, books: Books, controls: Controls, quota: int) -> Facts:
+    """Ask the server everything. `quota`: units that one device may hold."""
+    begun = await client.exists(keys.raw, keys.events) == 2  # noqa: PLR2004 - both
+    now = await now_ms(client)
+    return Facts(
+        server=await server(client),
+        processes=await processes(client, keys),
+        ledger=await books.read() if begun else None,
+        breakers=await breakers(controls, now),
+        holders=await holders(client, keys),
+        pauses=await controls.pauses(now),
+        held=await held_lanes(client, keys, controls),
+        overdrives=await overdrives(client, keys),
+        quota=quota,
+        now_ms=now,
+    )
 
 
 async def server(client: Client) -> Server:

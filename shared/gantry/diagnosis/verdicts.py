@@ -5,32 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from gantry.diagnosis import causes, sentences, words
+from gantry.diagnosis.facts import NOBODY, Breaker, Facts, HeldLane, Holder, Overdrive, Process, Server
 from gantry.ledger import Ledger
 from gantry.streams.controls import By, Pause
 from gantry.streams.lanes import LONGEST_LEGAL_DELAY_S
 from gantry.topology import PROCESSOR_DUTY
-from gantry_cli import causes, sentences, words
-from gantry_cli.facts import NOBODY, Breaker, HeldLane, Holder, Overdrive, Process, Server
 
 SOURCES = ("ingest-dahua", "ingest-axis")
 NEEDED = ("processor", "publisher")
 SOON_H = 24.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """A site at about one instant."""
-
-    server: Server
-    processes: tuple[Process, ...]
-    ledger: Ledger | None  # None: no service has ever started on this site
-    breakers: tuple[Breaker, ...]
-    holders: tuple[Holder, ...]
-    pauses: tuple[Pause, ...]
-    held: tuple[HeldLane, ...]
-    overdrives: tuple[Overdrive, ...]
-    quota: int  # units that one device may hold
-    now_ms: int  # since the epoch, on the server's clock
 
 
 @dataclass(frozen=True, slots=True)
