@@ -1,0 +1,1 @@
+"""What a person sees: each page answers one question."""
