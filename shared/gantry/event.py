@@ -77,6 +77,7 @@ class Decided:
     entry_id: str
     raw: RawEntry
     decision: Decision
+    what: str = ""  # as the device named it, e.g. TrafficJunction; at most 64 characters
 
 
 def new_event_id(t_rx: int) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 
 from gantry.errors import SettingsError
 
+_USERINFO = re.compile(r"//[^/@\s]*@")
 DEFAULT_SOCKET = Path("var/redis/redis.sock")
 
 
@@ -50,6 +52,15 @@ class Settings(BaseModel):
     device_quota: int = Field(default=200_000, gt=0)  # units that one device may hold anywhere in Gantry
     metrics_port: int = Field(default=9100, ge=0, le=65535)
 
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)  # field → where its value came from
+
+    def effective(self) -> dict[str, dict[str, str]]:
+        """Each setting's value and origin (default, environment, file); a secret shows only whether it is set."""
+        return {
+            field.upper(): {"value": _shown(value), "origin": self._origins.get(field, "default")}
+            for field, value in self
+        }
+
     def digest(self) -> str:
         """Eight characters that differ when the configuration differs; secrets do not enter."""
         text = self.model_dump_json(exclude={"instance", "metrics_port"})
@@ -79,7 +90,21 @@ def load(kind: type[S], environ: Mapping[str, str]) -> S:
         problems += [_sentence(e["loc"], e["msg"]) for e in found if not {*e["loc"]} & unreadable]
     if problems:
         raise SettingsError(problems)
+    settings._origins = {field: _origin(field.upper(), environ) for field in given}  # noqa: SLF001 - made here
     return settings
+
+
+def _origin(name: str, environ: Mapping[str, str]) -> str:
+    return "file" if environ.get(f"{name}_FILE") else "environment"
+
+
+def _shown(value: object) -> str:
+    """As a person may see it."""
+    if isinstance(value, SecretStr):
+        return "***" if value.get_secret_value() else ""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(map(_shown, value))
+    return "" if value is None else _USERINFO.sub("//***@", str(value))
 
 
 def _value(name: str, environ: Mapping[str, str], problems: list[str]) -> str | None:

@@ -13,6 +13,9 @@ from gantry.streams.client import Client
 from gantry.streams.scripts import Once, text
 from gantry.topology import Topology
 
+SKIP_JOURNAL = 50  # percent of maxmemory: before anything that comes in has to stop
+KEEP = 1000  # newest receipts and outcomes: what the dashboard shows as recent
+
 
 async def prepare(client: Client, keys: Topology) -> None:
     """Create streams and groups where they are missing, so that the groups exist from the first entry.
@@ -23,7 +26,8 @@ async def prepare(client: Client, keys: Topology) -> None:
     for stream, group in (
         (keys.raw, topology.PROCESSOR_GROUP),
         (keys.events, topology.PUBLISHER_GROUP),
-        (keys.events, topology.JOURNAL_GROUP),
+        (keys.receipts, topology.JOURNAL_GROUP),
+        (keys.outcomes, topology.JOURNAL_GROUP),
     ):
         if await _is_there(client, stream, group):
             continue
@@ -65,10 +69,15 @@ async def reap(client: Client, calls: Once, keys: Topology) -> list[str]:
     return gone
 
 
-async def trim(calls: Once, keys: Topology, *, keep_receipts: int = 10_000) -> int:
-    """Drop what the publishers have taken (the journal does not read yet); returns how many entries of `events`."""
-    arguments = [keep_receipts, topology.PUBLISHER_GROUP]
-    return int(await calls.once("trim", [keys.events, keys.receipts], arguments))
+async def trim(calls: Once, keys: Topology, *, keep: int = KEEP, ladder: int = SKIP_JOURNAL) -> int:
+    """Drop what has been taken; returns how many entries of `events`.
+
+    Of receipts and outcomes about `keep` stay, and all that a journal has not written: unless memory stands at
+    `ladder` percent, then the journal is skipped forward, which is counted and told.
+    """
+    streams = [keys.events, keys.ledger, keys.receipts, keys.outcomes]
+    arguments = [topology.PUBLISHER_GROUP, topology.JOURNAL_GROUP, keep, ladder]
+    return int(await calls.once("trim", streams, arguments))
 
 
 async def prepare_once_reachable(client: Client, keys: Topology, health: Health, stop: asyncio.Event) -> None:

@@ -42,7 +42,13 @@ class Inlet:
         ladder: int = LADDER["append"],
     ) -> None:
         self._calls, self._ttl_s, self._ladder, self._quota = calls, ttl_s, ladder, quota
-        self._keys = [keys.raw, keys.ledger, keys.inside, keys.producer(producer)]
+        self._keys = [
+            keys.raw,
+            keys.ledger,
+            keys.inside,
+            keys.producer(producer),
+            *map(keys.rollup, ("minutes", "hours")),
+        ]
 
     async def append(self, source: str, entries: Sequence[RawEntry]) -> list[Answer]:
         """One answer per entry. Raises Unavailable when the server is away; then the same call may be repeated.

@@ -193,6 +193,7 @@ class Lanes:
         return (
             *(k.events, *of_target, k.ledger, k.dead, k.receipts, k.inside),
             *(k.paused, k.holds(target), k.ceiling(target)),
+            *(k.outcomes, k.rollup("minutes"), k.rollup("hours")),
         )
 
 

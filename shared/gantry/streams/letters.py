@@ -128,7 +128,7 @@ class Letters:
         if not is_owner(owner) or not all(map(is_entry_id, entry_ids)):
             raise ValueError("an owner is a short word, and a letter is named by its entry id")
         k = self._keys
-        keys = [k.dead, k.raw, k.events, k.ledger, k.inside, *map(k.lane_state, topology.TARGETS)]
+        keys = [k.dead, k.raw, k.events, k.ledger, k.inside, k.outcomes, *map(k.lane_state, topology.TARGETS)]
         head = [verb, owner, len(topology.TARGETS), *topology.TARGETS]
         answers: list[Done] = []
         for start in range(0, len(entry_ids), BATCH):

@@ -89,6 +89,8 @@ class Processing:
             k.lease(topology.PROCESSOR_DUTY),
             k.dedup,
             k.dedup_of,
+            *(k.outcomes, k.last, k.seen),
+            *map(k.rollup, ("seconds", "minutes", "hours")),
         ]
         keys += [k.lane_state(target) for target in topology.TARGETS]
         head: list[Argument] = [
@@ -112,23 +114,24 @@ class Processing:
 
 
 def _of_vanished(entry_id: str) -> list[Argument]:
-    return [entry_id, "vanished", "", "", 0, "", "", 0]
+    return [entry_id, "vanished", "", "", 0, "", "", "", "", "", 0]
 
 
 def _arguments(each: Decided) -> list[Argument]:
     raw, decision = each.raw, each.decision
     common: list[Argument] = [raw.dev]
     tail: list[Argument] = [raw.t_rx, raw.id]
+    told: list[Argument] = [raw.src, raw.t_dev, each.what]
     match decision:
         case Accept(fingerprint, measures):
             flat: list[Argument] = []
             for measure in measures:
                 number = topology.TARGETS.index(measure.target) + 1
                 flat += [number, measure.lane, " ".join(measure.flags), measure.body]
-            return [each.entry_id, "accept", *common, fingerprint, *tail, "", len(measures), *flat]
+            return [each.entry_id, "accept", *common, fingerprint, *tail, "", *told, len(measures), *flat]
         case Filter(reason):
-            return [each.entry_id, "filter", *common, "", *tail, reason, 0]
+            return [each.entry_id, "filter", *common, "", *tail, reason, *told, 0]
         case Bury(letter, reason, body):
-            return [each.entry_id, letter.value, *common, "", *tail, reason, 1, raw.src, raw.t_dev, body]
+            return [each.entry_id, letter.value, *common, "", *tail, reason, *told, 1, body]
         case _:
             assert_never(decision)

@@ -1,17 +1,21 @@
 -- letter: a person's decision about letters comes true, for each once: only the call whose XDEL answers 1 acts on it.
 -- An event goes back to raw, as it was received; a measure goes back to events, behind its lane, under a new number.
--- KEYS 1 dead  2 raw  3 events  4 ledger  5 inside  6.. lane-state per target
+-- KEYS 1 dead  2 raw  3 events  4 ledger  5 inside  6 outcomes  7.. lane-state per target
 -- ARGV 1 retry|drop  2 who decided  3 targets, then their names, then the letters' entry ids
 -- Returns per letter: 1 done, 0 it is not there (any more), -1 it lacks a field or names a target that is not known here.
 --      A repeat after a lost reply answers 0 for what the first call did.
 --@include entry
+--@include clock
+--@include outcome
 local dead, raw, events, ledger, inside = unpack(KEYS, 1, 5)
 local verb, owner, targets = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local NEEDS = {out = {'id', 'dev', 'target', 'lane', 't_rx', 'body'}, ['in'] = {'id', 'src', 'dev', 't_dev', 't_rx', 'body'}}
 NEEDS.quarantine = NEEDS['in']
 local state_of = {}
-for i = 1, targets do state_of[ARGV[3 + i]] = KEYS[5 + i] end
+for i = 1, targets do state_of[ARGV[3 + i]] = KEYS[6 + i] end
 local answers, counts, units = {}, {}, {}
+local time = redis.call('TIME')
+local us = time[1] * 1000000 + time[2]
 local function add(map, field, n) map[field] = (map[field] or 0) + n end
 
 local function can_go_back(f)                                              -- nothing may fail once the letter is deleted
@@ -51,6 +55,8 @@ for i = 4 + targets, #ARGV do
       add(counts, 'dropped:' .. owner, 1)
       add(units, f.dev or '', -1)
     end
+    write_outcome(KEYS[6], us, {kind = verb == 'retry' and 'retried' or 'dropped', class = f.class, id = f.id or '', src = f.src, dev = f.dev or '',
+      target = f.target, lane = f.lane, seq = f.seq, t_dev = f.t_dev, t_rx = f.t_rx or '0', detail = owner, letter = ARGV[i]})
   end
   answers[#answers + 1] = answer
 end

@@ -1,21 +1,48 @@
--- trim: drop from events what the named groups have taken, and from receipts all but the newest.
--- KEYS 1 events stream  2 receipts stream
--- ARGV 1 receipts to keep, then the groups that hold back events
--- Returns entries dropped from events; 0 when a group is missing, since then nothing is known to be taken.
+-- trim: drop from events what the publishers have taken, and from receipts and outcomes the old ones that the journal has written.
+-- KEYS 1 events  2 ledger, then receipts and outcomes
+-- ARGV 1 publisher's group  2 journal's group  3 receipts and outcomes to keep  4 percent of maxmemory at which the journal is skipped forward (0 never)
+-- Returns entries dropped from events; 0 when the group is missing, since then nothing is known to be taken.
 --@include group
-local function sortable(id)                                                -- both halves at full width, so that text compares as numbers do
-  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-  return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #seq) .. seq
+--@include memory
+--@include clock
+--@include outcome
+local KEEP = tonumber(ARGV[3])
+local function first_needed(stream)                                        -- by the journal; nil: it has everything, or nobody ever read here
+  local group = group_of(stream, ARGV[2])
+  if not group or group.consumers == 0 then return nil end
+  local pending = redis.call('XPENDING', stream, ARGV[2])
+  if pending[1] > 0 then return pending[2] end
+  local unread = redis.call('XRANGE', stream, '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
+  return unread and unread[1]
 end
-local END = string.rep('9', 40)                                            -- behind every id
-redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', ARGV[1])
-local keep, keep_order
-for i = 2, #ARGV do
-  local group = group_of(KEYS[1], ARGV[i])
-  if not group then return 0 end
-  local unread = redis.call('XRANGE', KEYS[1], '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
-  local order = unread and sortable(unread[1]) or END
-  if not keep_order or order < keep_order then keep, keep_order = unread and unread[1], order end
+
+local function skip_forward(stream, name)                                  -- counted, and told in the journal's own log
+  local group = group_of(stream, ARGV[2])
+  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  local skipped = lag_of(stream, group)
+  if skipped == 0 then return end
+  redis.call('XGROUP', 'SETID', stream, ARGV[2], last[1])
+  redis.call('HINCRBY', KEYS[2], 'journal_skipped', skipped)
+  local time = redis.call('TIME')
+  local us = time[1] * 1000000 + time[2]
+  write_outcome(KEYS[4], us, {kind = 'skipped', id = '', dev = '', t_rx = digits(us), detail = name .. ' ' .. digits(skipped)})
 end
-if not keep then return redis.call('XTRIM', KEYS[1], 'MAXLEN', 0) end       -- every group has been given everything
-return redis.call('XTRIM', KEYS[1], 'MINID', '=', keep)
+
+local function trim_written(stream, name)
+  if redis.call('XLEN', stream) <= KEEP * 1.2 then return end
+  local needed = first_needed(stream)
+  if needed and memory_over(ARGV[4]) then
+    skip_forward(stream, name)
+    needed = first_needed(stream)
+  end
+  if not needed or #redis.call('XRANGE', stream, needed, '+', 'COUNT', KEEP) < KEEP then redis.call('XTRIM', stream, 'MAXLEN', KEEP)
+  else redis.call('XTRIM', stream, 'MINID', needed) end
+end
+
+trim_written(KEYS[3], 'receipts')
+trim_written(KEYS[4], 'outcomes')
+local group = group_of(KEYS[1], ARGV[1])
+if not group then return 0 end
+local unread = redis.call('XRANGE', KEYS[1], '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
+if not unread then return redis.call('XTRIM', KEYS[1], 'MAXLEN', 0) end      -- it has been given everything
+return redis.call('XTRIM', KEYS[1], 'MINID', '=', unread[1])

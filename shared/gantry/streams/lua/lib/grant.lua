@@ -52,7 +52,7 @@ local function others_due(lane)                                            -- la
 end
 
 local function lease_out(c)                                                -- nil: not due, or its rate does not allow it yet
-  local lane, key, period, burst = name_of(c), KEYS[11 + 2 * c], tonumber(ARGV[19 + 3 * c]), tonumber(ARGV[20 + 3 * c])
+  local lane, key, period, burst = name_of(c), KEYS[14 + 2 * c], tonumber(ARGV[19 + 3 * c]), tonumber(ARGV[20 + 3 * c])
   if not may_go(lane, redis.call('ZSCORE', due, lane)) then return end
   local arrival = arrival_at(key, period, burst)
   local tokens = tokens_of(arrival, period, burst)

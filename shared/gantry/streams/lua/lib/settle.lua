@@ -12,7 +12,7 @@ end
 
 local function refund(tokens)                                              -- to the lane that is settled
   local period, burst = tonumber(ARGV[22]), tonumber(ARGV[23])
-  keep(KEYS[13], arrival_at(KEYS[13], period, burst) - tokens * period)
+  keep(KEYS[16], arrival_at(KEYS[16], period, burst) - tokens * period)
 end
 
 local function hand_back(lane, taken)                                      -- never sent: no attempt, and its tokens come back
