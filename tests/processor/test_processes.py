@@ -9,8 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
+import orjson
 import pytest
 from processor_entries import T_RX, crossing, text_of
 
@@ -98,6 +100,29 @@ async def test_a_standby_takes_over_when_the_holder_is_killed(
     second.send_signal(signal.SIGTERM)
     assert second.wait(timeout=20) == 0
     assert await leads(b"first") is False and not await client.hexists(keys.lease(PROCESSOR_DUTY), "token")
+
+
+async def test_it_says_whether_it_is_the_active_one_and_what_is_in_force(
+    start: Start, client: Client, keys: Topology, tmp_path: Path
+) -> None:
+    (tmp_path / "allowlist.txt").write_text("9C0AA51PAZ00001\n9C0AA51PAZ00002\n")
+    (tmp_path / "camera_name_map.json").write_text('{"9C0AA51PAZ00001": "North gate"}')
+    start("first", DEDUP_TTL_S="2.5")
+
+    async def says() -> dict[str, Any]:
+        told = await client.hget(keys.alive("processor", "first"), "says")
+        return dict(orjson.loads(told)) if told else {}
+
+    async def leads() -> bool:
+        return bool((await says()).get("active"))
+
+    await until(leads, "the first to say that it is the active one")
+    assert await says() == {
+        "active": True,
+        "dedup_ttl_s": 2.5,
+        "plates": "drop",
+        "maps": {"allowlist": 2, "machine_to_serial": 0, "camera_name_map": 1},
+    }
 
 
 async def test_a_bad_file_makes_it_wait_unready_and_say_so(start: Start, tmp_path: Path) -> None:

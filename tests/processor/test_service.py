@@ -164,6 +164,42 @@ async def test_a_bug_buries_one_entry_and_stops_nothing(stand: Stand, capsys: py
     assert counted("gantry_processor_errors_total", error="LookupError") == before + 1
 
 
+async def test_every_end_in_the_books_tells_what_the_device_called_it(stand: Stand) -> None:
+    def fails(raw: RawEntry) -> Decision:
+        if raw.body.startswith(b"Code=SmartMotionHuman"):
+            raise LookupError
+        return DECIDE(raw)
+
+    stand.decide = fails
+    await stand.duty.ask()
+    await stand.receive(*crossings(1), *crossings(1), text_of("CrossLineDetection", crossing(), action="Stop"))
+    await stand.receive(text_of("NumberStat", {}), text_of("SmartMotionHuman", {}), b"no event")
+    await stand.receive(push(measurement(kind="queue")), src="axis", dev="9c0aa5000001")
+    await stand.service.run_once(stand.stop)
+    ends = [row for _, row in await stand.client.xrange(stand.keys.outcomes)]
+    assert [(row[b"kind"], row[b"what"]) for row in ends] == [
+        (b"deduplicated", b"CrossLineDetection"),
+        (b"filtered", b"CrossLineDetection"),
+        (b"dead", b"NumberStat"),
+        (b"dead", b"SmartMotionHuman"),
+        (b"dead", b""),
+        (b"dead", b"queue"),
+    ]
+
+
+async def test_a_bug_in_naming_an_event_leaves_it_nameless(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object) -> str:
+        raise RecursionError
+
+    monkeypatch.setattr("processor.pipeline.what", fails)
+    await stand.duty.ask()
+    await stand.receive(*crossings(1), *crossings(1))
+    await stand.service.run_once(stand.stop)
+    [(_, end)] = await stand.client.xrange(stand.keys.outcomes)
+    assert (end[b"kind"], end[b"what"]) == (b"deduplicated", b"")
+    assert await stand.ledger() == {"accepted": 1, "deduplicated": 1}
+
+
 async def test_a_bug_in_the_redactor_keeps_nothing_but_the_length(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,10 +6,12 @@ import asyncio
 import os
 import sys
 from functools import partial
+from typing import Any
 
 from gantry import maps, runtime
 from gantry.clock import SystemClock
 from gantry.health import Health
+from gantry.maps import Maps
 from gantry.presence import Presence
 from gantry.streams import durability, groups
 from gantry.streams.books import Books
@@ -35,12 +37,20 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     clock, keys = SystemClock(), Topology(config.gantry_site)
     client, waiting = connect(config.redis_url, NAME), connect(config.redis_url, f"{NAME}-news", block_s=BLOCK_S)
     calls, health = Scripts(client), Health(clock)
-    presence = Presence(service=NAME, config=config, calls=calls, keys=keys, health=health, clock=clock)
+    duty = Duty(Lease(calls, keys, PROCESSOR_DUTY, config.instance, clock), health)
+    presence = Presence(
+        service=NAME,
+        config=config,
+        calls=calls,
+        keys=keys,
+        health=health,
+        clock=clock,
+        says=lambda: said(config, duty, given),
+    )
 
     async def work(stop: asyncio.Event) -> None:
         await groups.prepare_once_reachable(client, keys, health, stop)
         beat = health.loop("work")
-        duty = Duty(Lease(calls, keys, PROCESSOR_DUTY, config.instance, clock), health)
         service = Service(
             duty=duty,
             processing=Processing(Patience(calls, stop, beat, clock=clock), keys, dedup_ttl_s=config.dedup_ttl_s),
@@ -59,6 +69,17 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
         await presence.leave()
         await client.aclose()
         await waiting.aclose()
+
+
+def said(config: Config, duty: Duty, given: Maps) -> dict[str, Any]:
+    """What others may read of this process in its alive key."""
+    counts = {maps.ALLOWLIST: len(given.allowed), maps.SERIALS: len(given.serials), maps.NAMES: len(given.names)}
+    return {
+        "active": duty.mine,
+        "dedup_ttl_s": config.dedup_ttl_s,
+        "plates": config.plates,
+        "maps": {name.partition(".")[0]: count for name, count in counts.items()},
+    }
 
 
 def main() -> None:

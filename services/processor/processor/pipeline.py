@@ -43,6 +43,16 @@ def letter(raw: RawEntry) -> bytes:
     return redact.axis(raw.body) if raw.src == AXIS else redact.dahua(raw.body)
 
 
+def what(raw: RawEntry) -> str:
+    """What the device calls it: a recorder's event code, a counter's kind; empty if that cannot be told.
+
+    At most 64 characters that are safe in a log.
+    """
+    if raw.enc:
+        return ""
+    return parse.kind_of(raw.body) if raw.src == AXIS else parse.code_of(raw.body)
+
+
 def _of_recorder(raw: RawEntry, maps: Maps) -> Decision:
     event = parse.dahua(raw.body)
     if reason := catalogue.unwanted(event.code, event.action):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gantry.clock import Clock
 from gantry.codec import Unreadable
@@ -17,6 +17,8 @@ from gantry.streams.processing import Committed, Processing
 from processor import pipeline, telemetry
 from processor.duty import Duty
 from processor.steps import redact
+
+T = TypeVar("T")
 
 STANDBY_S = 0.2
 MEMORY_WAIT_S = 1.0
@@ -100,20 +102,27 @@ class Service:
         return None
 
     def _decided(self, entry_id: str, entry: RawEntry | Unreadable) -> Decided:
+        raw = entry.raw if isinstance(entry, Unreadable) else entry
+        return Decided(entry_id, raw, self._decision(entry), _guarded(pipeline.what, raw, ""))
+
+    def _decision(self, entry: RawEntry | Unreadable) -> Decision:
         if isinstance(entry, Unreadable):
-            return Decided(entry_id, entry.raw, Bury(LetterClass.QUARANTINE, "unreadable", _letter(entry.raw)))
+            return Bury(LetterClass.QUARANTINE, "unreadable", _letter(entry.raw))
         try:
-            return Decided(entry_id, entry, self.decide(entry))
+            return self.decide(entry)
         except Exception as error:  # noqa: BLE001 - the delivery boundary: a bug must not stop the stream
             telemetry.failed_on(entry, error)
-            reason = f"error:{type(error).__name__}"
-            return Decided(entry_id, entry, Bury(LetterClass.IN, reason, _letter(entry)))
+            return Bury(LetterClass.IN, f"error:{type(error).__name__}", _letter(entry))
 
 
 def _letter(raw: RawEntry) -> bytes:
     """What may be kept of an entry that the pipeline failed on; the bug may be in the redactor itself."""
+    return _guarded(pipeline.letter, raw, redact.unread(raw.body))
+
+
+def _guarded(read: Callable[[RawEntry], T], raw: RawEntry, otherwise: T) -> T:
     try:
-        return pipeline.letter(raw)
+        return read(raw)
     except Exception as error:  # noqa: BLE001 - part of the same boundary
         telemetry.failed_on(raw, error)
-        return redact.unread(raw.body)
+        return otherwise

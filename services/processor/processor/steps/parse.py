@@ -13,7 +13,10 @@ from typing import Any
 import orjson
 
 from gantry.errors import GantryError, Malformed
-from processor.steps.fields import Fields, word
+from processor.steps.fields import Fields, section, word
+
+MAX_MEASUREMENT = 65_536
+_HEAD = 2048  # code, action and index come first
 
 _CODE = re.compile(r"[A-Za-z0-9_]{1,64}")
 _DIGITS = re.compile(r"[0-9]{1,9}")
@@ -109,6 +112,23 @@ def head_of(body: bytes) -> dict[str, str]:
     return {name: value for name, value in kept.items() if value}
 
 
+def code_of(body: bytes) -> str:
+    """The code alone, as cheaply as that goes; empty where there is none."""
+    return head_of(body[:_HEAD]).get("Code", "")
+
+
+def kind_of(body: bytes) -> str:
+    """The kind of a measurement, if it says one and is not too large to be one."""
+    if len(body) > MAX_MEASUREMENT:
+        return ""
+    try:
+        given = load(decode(body))
+    except Malformed:
+        return ""
+    kind = section(given, "measurement").get("kind") if isinstance(given, Mapping) else ""
+    return cleaned(kind.strip()) if isinstance(kind, str) else ""
+
+
 def axis(body: bytes) -> AxisPush:
     """Read one measurement. Raises Malformed (not JSON) or NotUnderstood (another shape)."""
     given = load(decode(body))
@@ -137,7 +157,7 @@ def _split(text: str) -> tuple[str, str, str]:
 
 def _head(text: str) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for part in text[:2048].strip().split(";"):
+    for part in text[:_HEAD].strip().split(";"):
         key, equals, value = part.partition("=")
         if equals:
             fields.setdefault(key.strip().lower(), value.strip())
