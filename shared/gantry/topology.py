@@ -69,6 +69,15 @@ class Topology:
         return self._key("actions")
 
     @property
+    def accounts(self) -> str:
+        """Hash: operator, reader → "<where it comes from> <argon2id of the password>"."""
+        return self._key("accounts")
+
+    def session(self, digest: str) -> str:
+        """Hash with a TTL: account, stamp, csrf, ends (ms) and said of a browser that logged in."""
+        return self._key(f"session:{digest}")
+
+    @property
     def last(self) -> str:
         """Hash: evd, crowd, unknown → the last event of that family."""
         return self._key("last")
