@@ -97,7 +97,7 @@ async def test_a_measure_that_is_retried_comes_behind_its_lane_under_a_new_numbe
     assert await dead.retry([letter], "ana") == [DONE]
     ledger = await balanced()
     assert (ledger.measures, ledger.outcomes["waiting"], ledger.outcomes["dead_out"]) == (2, 2, 0)
-    assert ledger.beside == {"retried": 1, "retried:ana": 1}
+    assert ledger.beside == {"retried": 1, "retried:ana": 1, "measures:evd": 2}
     assert await client.hget(keys.inside, "cam") == b"2"
     [*_, (_, after)] = await client.xrange(keys.events)
     assert {k.decode(): v.decode() for k, v in after.items()} == {
@@ -138,7 +138,7 @@ async def test_dropped_letters_move_to_their_own_terms_and_leave_the_quota(stage
     ledger = await balanced()
     assert (ledger.events["dead_in"], ledger.events["dropped_in"]) == (1, 1)
     assert (ledger.outcomes["dead_out"], ledger.outcomes["dropped"]) == (0, 2)
-    assert ledger.beside == {"dropped:ana": 3}
+    assert ledger.beside == {"dropped:ana": 3, "measures:evd": 2}
     assert await client.hgetall(keys.inside) == {b"r/0": b"1"}  # a device that holds nothing is not listed
     assert await dead.newest() == kept
 

@@ -111,17 +111,6 @@ async def test_a_publisher_that_holds_entries_is_not_struck_off(stage, client, k
     assert await groups.reap(client, stage.calls, keys) == []
 
 
-async def test_trimming_waits_for_every_group_that_holds_back(stage, client, keys):
-    """Ids compare as numbers: 999-0 is older than 1000-0."""
-    await client.delete(keys.events)
-    for number in (998, 999, 1000, 1001):
-        await client.xadd(keys.events, {"n": number}, id=f"{number}-0")
-    for group, last in (("publisher", "1000-0"), ("journal", "998-0")):
-        await client.xgroup_create(keys.events, group, id=last)
-    assert await stage.calls.once("trim", [keys.events, keys.receipts], [10, "publisher", "journal"]) == 1
-    assert [entry_id for entry_id, _ in await client.xrange(keys.events)] == [b"999-0", b"1000-0", b"1001-0"]
-
-
 async def test_a_lag_that_the_server_does_not_know_is_counted(stage, client, keys):
     await stage.entries(5)
     await stage.decide(*(Accept("", (a_measure(),)) for _ in range(5)))

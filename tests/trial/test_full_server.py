@@ -134,7 +134,7 @@ async def test_at_maxmemory_lanes_settle_and_duties_are_kept(small, line):
     assert (await line.lanes.pull()).moved == 0
     assert await lease.hold()
     await groups.enlist(line.calls, KEYS, "me")
-    assert await line.calls.once("alive", [KEYS.alive("publisher", "me")], [10_000, "state", "ready"])
+    await line.calls.once("alive", [KEYS.alive("publisher", "me")], [10_000, "state", "ready"])
     turn = await line.lanes.turn(topology.EVD, some_limits(batch_max=1), ["cam"])
     for outcome in (Outcome.DELIVERED, Outcome.REFUSED, Outcome.RETRY):  # receipt, letter, breaker and back-off
         settle = Settlement(grant=turn.grants[0], outcome=outcome)

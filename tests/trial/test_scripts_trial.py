@@ -19,6 +19,7 @@ from gantry.streams.books import Audit, Books
 from gantry.streams.client import connect
 from gantry.streams.scripts import Scripts
 from gantry.topology import Topology
+from told import expected, tally
 from trial.actors import (
     LEASE_S,
     Actor,
@@ -104,6 +105,8 @@ class Trial(RuleBasedStateMachine):
     def audited(self) -> Audit:
         audit: Audit = self.do(self.books.audit())
         assert not audit.differences, f"{audit.differences} in {audit.ledger}"
+        told = self.do(tally(self.client, KEYS))
+        assert told in (None, expected(audit.ledger))
         return audit
 
     def teardown(self) -> None:

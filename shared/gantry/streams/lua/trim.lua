@@ -16,27 +16,23 @@ local function first_needed(stream)                                        -- by
   return unread and unread[1]
 end
 
-local function skip_forward(stream, name)                                  -- counted, and told in the journal's own log
-  local group = group_of(stream, ARGV[2])
-  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
-  local skipped = lag_of(stream, group)
-  if skipped == 0 then return end
-  redis.call('XGROUP', 'SETID', stream, ARGV[2], last[1])
+local function skip_forward(stream, name)                                  -- what it has in hand stays; counted, and told in the journal's own log
+  local skipped = lag_of(stream, group_of(stream, ARGV[2]))
+  if skipped <= KEEP then return end                                       -- it keeps up: it is not what fills the memory
+  redis.call('XGROUP', 'SETID', stream, ARGV[2], redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][1])
   redis.call('HINCRBY', KEYS[2], 'journal_skipped', skipped)
   local time = redis.call('TIME')
   local us = time[1] * 1000000 + time[2]
   write_outcome(KEYS[4], us, {kind = 'skipped', id = '', dev = '', t_rx = digits(us), detail = name .. ' ' .. digits(skipped)})
 end
 
+local short = memory_over(ARGV[4])
 local function trim_written(stream, name)
-  if redis.call('XLEN', stream) <= KEEP * 1.2 then return end
+  if redis.call('XLEN', stream) <= (short and 0 or KEEP * 1.2) then return end
+  if short and first_needed(stream) then skip_forward(stream, name) end
   local needed = first_needed(stream)
-  if needed and memory_over(ARGV[4]) then
-    skip_forward(stream, name)
-    needed = first_needed(stream)
-  end
-  if not needed or #redis.call('XRANGE', stream, needed, '+', 'COUNT', KEEP) < KEEP then redis.call('XTRIM', stream, 'MAXLEN', KEEP)
-  else redis.call('XTRIM', stream, 'MINID', needed) end
+  if needed and (short or #redis.call('XRANGE', stream, needed, '+', 'COUNT', KEEP) == KEEP) then redis.call('XTRIM', stream, 'MINID', needed)
+  else redis.call('XTRIM', stream, 'MAXLEN', short and 0 or KEEP) end
 end
 
 trim_written(KEYS[3], 'receipts')
