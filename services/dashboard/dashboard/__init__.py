@@ -1,1 +1,1 @@
-"""The page and the API on :5000: is it all right, which device, what happened to this event?"""
+"""The page and the API on :5000: how things stand, which device, what happened to this event."""
