@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
+import orjson
 import pytest
 from twin_process import PASSWORD, USER, Twin
 
@@ -36,6 +38,8 @@ async def test_it_attaches_counts_and_stops_when_told(
         "DAHUA_SPOOL_DIR": str(tmp_path),
         "REDIS_URL": redis_url,
         "METRICS_PORT": str(unused_tcp_port),
+        "INSTANCE": "one",
+        "VPN_IFACE": "gantry-none",
     }
     process = started(environ)
     base = f"http://127.0.0.1:{unused_tcp_port}"
@@ -50,6 +54,16 @@ async def test_it_attaches_counts_and_stops_when_told(
         metrics = (await http.get("/metrics")).text
     assert "gantry_ingest_dahua_events_appended_total 600.0" in metrics
     assert "gantry_ingest_dahua_connected 1.0" in metrics
+    assert 'gantry_ingest_dahua_vpn_up{iface="gantry-none"} 0.0' in metrics
+
+    async def says() -> dict[str, Any]:
+        told = orjson.loads(await client.hget(Topology().alive("ingest-dahua", "one"), "says"))
+        return dict(told) if told["recorders"]["127.0.0.1"]["connected"] else {}
+
+    told = await until(says, "the alive key to tell of the connection")
+    assert told["vpn"] == {"iface": "gantry-none", "up": False}
+    assert told["recorders"]["127.0.0.1"]["host"] == "127.0.0.1"
+    assert told["recorders"]["127.0.0.1"]["reachable"] is True
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=10)
     assert process.returncode == 0, out

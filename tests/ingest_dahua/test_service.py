@@ -32,6 +32,7 @@ from gantry.topology import Topology, recorder_duty
 from ingest_dahua import forwarder
 from ingest_dahua.camera import Camera
 from ingest_dahua.forwarder import Forwarder
+from ingest_dahua.link import ANOTHER, Link
 from ingest_dahua.patience import Patience
 from ingest_dahua.service import Service
 from ingest_dahua.spool import Spool
@@ -65,6 +66,7 @@ class Running:
     health: Health
     line: Line
     service: Service
+    link: Link
     task: asyncio.Task[None]
     stop: asyncio.Event
 
@@ -74,7 +76,7 @@ def run(client: Client, tmp_path: Path) -> Callable[..., Any]:
     @asynccontextmanager
     async def start(twin: Twin, name: str = "a", *, password: str = PASSWORD) -> AsyncIterator[Running]:
         clock, calls, stop = SystemClock(), Line(client), asyncio.Event()
-        health = Health(clock)
+        health, link = Health(clock), Link(host="rec", clock=clock, silent_s=3)
         service = Service(
             "rec",
             Camera(twin.url, USER, password, heartbeat_s=1),
@@ -83,6 +85,7 @@ def run(client: Client, tmp_path: Path) -> Callable[..., Any]:
             new_forwarder=lambda inbox, spool, beat: Forwarder(
                 "rec", inbox, spool, calls=calls, keys=KEYS, quota=10**6, clock=clock, beat=beat, retry_s=0.05
             ),
+            link=link,
             health=health,
             clock=clock,
             chance=random.Random(1),
@@ -90,7 +93,7 @@ def run(client: Client, tmp_path: Path) -> Callable[..., Any]:
         )
         async with asyncio.TaskGroup() as group:
             task = group.create_task(service.run(stop))
-            yield Running(health, calls, service, task, stop)
+            yield Running(health, calls, service, link, task, stop)
             stop.set()
             await asyncio.wait({task})
 
@@ -253,6 +256,7 @@ def a_service(line: Line, clock: FakeClock) -> Service:
         new_lease=partial(Lease, line, KEYS, recorder_duty("rec"), "standby", clock),
         open_spool=never,
         new_forwarder=never,
+        link=Link(host="rec", clock=clock, silent_s=3),
         health=Health(clock),
         clock=clock,
         chance=random.Random(1),
@@ -359,3 +363,58 @@ async def test_a_refused_login_is_not_hammered(run: Callable[..., Any], twin: Ca
         await until(thrice, "three tries")
         await until(said, "readiness to name the refusal")  # the last answer may still be on its way
     assert recorder.state()["logins"] == {"ok": 0, "failed": 3, "challenged": 3}
+
+
+async def test_it_tells_of_its_connection_what_a_person_wants_to_know(
+    run: Callable[..., Any], twin: Callable[..., Twin], client: Client
+) -> None:
+    recorder = twin("--generate", "--rate", "200", "--timed-only", "--heartbeat", "0.2")
+    async with run(recorder) as running:
+
+        async def some() -> bool:
+            return await client.xlen(KEYS.raw) > 20
+
+        await until(some, "events in raw")
+        told = running.link.says()
+        assert (told["connected"], told["reachable"], told["reason"], told["spooled"]) == (True, True, "", 0)
+        assert told["since_ms"] <= told["last_event_ms"]
+        running.line.away = True
+
+        async def spooled() -> bool:
+            return running.link.says()["spooled"] > 10
+
+        await until(spooled, "events in the spool")
+        assert running.link.says()["connected"]
+        recorder.stop()
+
+        async def gone() -> bool:
+            return "ConnectError" in running.link.says()["reason"]
+
+        await until(gone, "the reason that it is not connected")
+        assert not running.link.says()["connected"]
+
+
+async def test_a_refused_login_and_standing_by_are_told_apart(
+    run: Callable[..., Any], twin: Callable[..., Twin]
+) -> None:
+    recorder = twin("--heartbeat", "0.2")
+    async with run(recorder, "a", password="wrong") as first:
+
+        async def refused() -> bool:
+            return "401" in first.link.says()["reason"]
+
+        await until(refused, "the refusal to be told")
+        assert (first.link.says()["connected"], first.link.reachable) == (False, True)
+        async with run(recorder, "b") as second:
+
+            async def stands_by() -> bool:
+                return second.link.says()["reason"] == ANOTHER
+
+            await until(stands_by, "the standby to say so")
+            assert (second.link.says()["connected"], second.link.reachable) == (False, None)
+            first.stop.set()
+
+            async def took_over() -> bool:
+                return bool(second.link.says()["connected"])
+
+            await until(took_over, "the standby to be connected")

@@ -19,18 +19,21 @@ from gantry.streams.gauges import LedgerGauges
 from gantry.streams.leases import Lease
 from gantry.streams.scripts import Scripts
 from gantry.topology import Topology, recorder_duty
-from ingest_dahua.camera import Camera, recorder_name
+from ingest_dahua.camera import SILENT_BEATS, Camera, address_of, recorder_name
 from ingest_dahua.config import Config
 from ingest_dahua.forwarder import Forwarder
+from ingest_dahua.link import Link
+from ingest_dahua.outlook import Outlook
 from ingest_dahua.service import Service
 from ingest_dahua.spool import Spool
+from ingest_dahua.vpn import Vpn
 
 NAME = "ingest-dahua"
 
 
-def build(config: Config, calls: Scripts, keys: Topology, health: Health, clock: SystemClock) -> Service:
+def build(config: Config, link: Link, calls: Scripts, keys: Topology, health: Health, clock: SystemClock) -> Service:
     """The service with its parts."""
-    recorder = recorder_name(config.traffic_ivss_url)
+    recorder = link.host
     password = config.camera_pass.get_secret_value()
     return Service(
         recorder,
@@ -40,10 +43,19 @@ def build(config: Config, calls: Scripts, keys: Topology, health: Health, clock:
         new_forwarder=lambda inbox, spool, beat: Forwarder(
             recorder, inbox, spool, calls=calls, keys=keys, quota=config.device_quota, clock=clock, beat=beat
         ),
+        link=link,
         health=health,
         clock=clock,
         chance=random.Random(),
     )
+
+
+def watched(config: Config, health: Health, clock: SystemClock) -> tuple[Link, Outlook]:
+    """What is known of the recorder, and the loop that watches the way to it."""
+    name, silent_s = recorder_name(config.traffic_ivss_url), SILENT_BEATS * config.dahua_heartbeat_s
+    link = Link(host=name, clock=clock, silent_s=silent_s)
+    vpn = Vpn(config.vpn_iface) if config.vpn_iface else None
+    return link, Outlook(link, address_of(config.traffic_ivss_url), vpn, clock=clock, beat=health.loop("outlook"))
 
 
 async def serve(config: Config, stop: asyncio.Event) -> None:
@@ -51,10 +63,13 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     clock = SystemClock()
     client = connect(config.redis_url, NAME)
     calls, keys, health = Scripts(client), Topology(config.gantry_site), Health(clock)
-    service = build(config, calls, keys, health, clock)
-    presence = Presence(service=NAME, config=config, calls=calls, keys=keys, health=health, clock=clock)
+    link, outlook = watched(config, health, clock)
+    service = build(config, link, calls, keys, health, clock)
+    presence = Presence(
+        service=NAME, config=config, calls=calls, keys=keys, health=health, clock=clock, says=outlook.says
+    )
     gauges = LedgerGauges(Books(client, calls, keys), ("received",))
-    workers = [runtime.serve_health(health, config.metrics_port), presence.run, service.run, gauges.run]
+    workers = [runtime.serve_health(health, config.metrics_port), presence.run, service.run, outlook.run, gauges.run]
     try:
         await runtime.run_workers([*workers, partial(durability.watch, client, health)], stop)
     finally:

@@ -60,6 +60,12 @@ def recorder_name(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
+def address_of(url: str) -> tuple[str, int]:
+    """Host and port that the URL leads to."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
 def boundary_of(content_type: str) -> str:
     """From the Content-Type header; recorders quote it, or not, or leave it out."""
     found = _BOUNDARY.search(content_type)

@@ -17,6 +17,7 @@ from ingest_dahua.camera import BadStatus, Camera, Lost, Refused401
 from ingest_dahua.events import Heartbeat
 from ingest_dahua.forwarder import Forwarder
 from ingest_dahua.inbox import Inbox, Received
+from ingest_dahua.link import ANOTHER, NOBODYS, NOT_YET, Link
 from ingest_dahua.multipart import Framing, Part
 from ingest_dahua.patience import Failures, Patience, pause_s
 from ingest_dahua.spool import Spool, SpoolBroken, SpoolBusy
@@ -37,12 +38,14 @@ class Service:
         new_lease: Callable[[], Lease],
         open_spool: Callable[[], Spool],
         new_forwarder: Callable[[Inbox, Spool, Callable[[], None]], Forwarder],
+        link: Link,
         health: Health,
         clock: Clock,
         chance: random.Random,
         patience: Patience | None = None,
     ) -> None:
-        self._recorder, self._camera, self._health, self._clock = recorder, camera, health, clock
+        self._recorder, self._camera, self._link = recorder, camera, link
+        self._health, self._clock = health, clock
         self._new_lease, self._lease = new_lease, new_lease()
         self._open_spool, self._new_forwarder = open_spool, new_forwarder
         self._chance, self._patience = chance, patience or Patience()
@@ -66,6 +69,7 @@ class Service:
             await asyncio.to_thread(spool.close)
 
     async def _run(self, spool: Spool, stop: asyncio.Event) -> None:
+        self._link.queued = lambda: spool.figures.queued
         read, handed_on = asyncio.Event(), asyncio.Event()
         forwarder = self._new_forwarder(self._inbox, spool, self._health.loop("forward"))
         try:
@@ -90,6 +94,7 @@ class Service:
             except SpoolBroken as error:
                 telemetry.spool_unusable(str(error))
                 self._health.lacks("spool", str(error))
+                self._link.stand_by(str(error))
             else:
                 self._health.has("spool")
                 return spool
@@ -120,16 +125,20 @@ class Service:
         self._stand_by("" if mine else self._lease.holder)
         if mine and not self._mine.is_set():
             telemetry.duty_taken(self._recorder)
+            self._link.seek()
             self._gone.clear()
             self._mine.set()
         elif not mine and self._mine.is_set():
             telemetry.duty_lost(self._recorder, self._lease.holder)
+            self._link.stand_by(ANOTHER if self._lease.holder else NOBODYS)
             self._mine.clear()
             self._gone.set()
 
     def _stand_by(self, holder: str) -> None:
         if holder and holder != self._behind:
             telemetry.stood_by(self._recorder, holder)
+        if holder:
+            self._link.stand_by()
         self._behind = holder
 
     # reading
@@ -144,23 +153,28 @@ class Service:
             try:
                 await _until_one(self._read(), stop, self._gone)
                 telemetry.let_go("stopping" if stop.is_set() else "the lease is somebody else's")
+                self._link.lost("stopping")
             except (Refused401, BadStatus, Lost) as error:
                 await self._back_off(error, stop)
 
     async def _read(self) -> None:
         """Attach and read until it ends, in Refused401, BadStatus or Lost."""
-        self._health.lacks(_READY, "no sign of life from the recorder yet")
+        self._health.lacks(_READY, NOT_YET)
         async with self._camera.attach() as attachment:
             telemetry.attached(self._recorder)
             framing = Framing(attachment.boundary)
             try:
                 async for chunk in attachment.chunks:
                     self._beat()
-                    telemetry.bytes_received(self._clock.now_us())
+                    self._bytes_came(self._clock.now_us())
                     self._hand_on(framing, framing.feed(chunk))
                     await self._inbox.room()
             finally:
                 self._hand_on(framing, framing.close())
+
+    def _bytes_came(self, at_us: int) -> None:
+        telemetry.bytes_received(at_us)
+        self._link.byte_came(at_us)
 
     def _hand_on(self, framing: Framing, parts: Sequence[Part]) -> None:
         now = self._clock.now_us()
@@ -175,6 +189,7 @@ class Service:
                     telemetry.heartbeat_received()
                 else:
                     self._inbox.put(Received(item, now))
+                    self._link.event_came(now)
         if parts:
             self._alive()
 
@@ -182,12 +197,14 @@ class Service:
         self._failures.alive()
         self._health.has(_READY)
         telemetry.alive()
+        self._link.alive()
 
     async def _back_off(self, error: GantryError, stop: asyncio.Event) -> None:
         reason = _reason(error)
         seconds = pause_s(self._failures, self._patience, self._chance, refused=isinstance(error, Refused401))
         telemetry.detached(reason, str(error), pause_s=seconds)
         self._health.lacks(_READY, f"not attached to {self._recorder}: {error}")
+        self._link.lost(str(error), answered=isinstance(error, Refused401 | BadStatus))
         until = self._clock.monotonic() + seconds
         while not stop.is_set() and (left := until - self._clock.monotonic()) > 0:
             self._beat()

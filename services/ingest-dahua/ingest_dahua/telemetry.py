@@ -33,6 +33,12 @@ _FAULTS = Counter(
 _IGNORED = Counter("gantry_ingest_dahua_parts_ignored_total", "Parts that are no events and are not kept.", ["kind"])
 _CONNECTED = Gauge("gantry_ingest_dahua_connected", "1 while attached to the recorder and a sign of life was seen.")
 _LAST_BYTE = Gauge("gantry_ingest_dahua_last_byte_timestamp_seconds", "When the recorder last sent anything.")
+_REACHABLE = Gauge(
+    "gantry_ingest_dahua_reachable",
+    "1 while the recorder's host answers, 0 while it takes no connection; absent where this process does not know.",
+    ["recorder"],
+)
+_VPN_UP = Gauge("gantry_ingest_dahua_vpn_up", "1 while the interface VPN_IFACE is up.", ["iface"])
 
 
 def bytes_received(at_us: int) -> None:
@@ -89,6 +95,22 @@ def duty_lost(recorder: str, holder: str) -> None:
 
 def spool_unusable(reason: str) -> None:
     log.error("spool_unusable", reason=reason)
+
+
+def reachability_changed(recorder: str, reachable: bool | None) -> None:
+    """`None`: this process does not know any more."""
+    if reachable is None:
+        _REACHABLE.remove(recorder)
+        return
+    _REACHABLE.labels(recorder).set(reachable)
+    say = log.info if reachable else log.warning
+    say("recorder_answers" if reachable else "recorder_takes_no_connection", recorder=recorder)
+
+
+def vpn_changed(iface: str, *, up: bool) -> None:
+    _VPN_UP.labels(iface).set(up)
+    say = log.info if up else log.warning
+    say("vpn_up" if up else "vpn_down", iface=iface)
 
 
 def events_received(count: int) -> None:
