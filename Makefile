@@ -43,13 +43,15 @@ bench: $(READY) ## figures, one JSON line each: make bench NAME=pipeline, or NAM
 	@test -f benchmarks/$(NAME).py || { echo "NAME is one of: $$(ls benchmarks/*.py | xargs -n1 basename | sed s/.py// | tr '\n' ' ')"; exit 2; }
 	@$(BIN)/python benchmarks/$(NAME).py
 
-soak: $(READY) ## long trials: make soak NAME=scripts, kills, delivery or outage
+soak: $(READY) ## long trials: make soak NAME=scripts, kills, delivery, outage, journal or dashboard
 	@case "$(NAME)" in \
 	scripts) TRIAL_EXAMPLES=$${TRIAL_EXAMPLES:-400} TRIAL_STEPS=$${TRIAL_STEPS:-250} $(BIN)/pytest tests/trial --timeout 0 -s ;; \
 	kills) KILLS_EVENTS=$${KILLS_EVENTS:-10000} KILLS_RATE=$${KILLS_RATE:-200} $(BIN)/pytest tests/end_to_end/test_kills.py --timeout 0 -s ;; \
 	delivery) DELIVERY_SECONDS=$${DELIVERY_SECONDS:-600} $(BIN)/pytest tests/end_to_end/test_delivery.py --timeout 0 -s ;; \
+	journal) JOURNAL_KILLS=$${JOURNAL_KILLS:-100} $(BIN)/pytest tests/end_to_end/test_journal.py --timeout 0 -s ;; \
+	dashboard) DASHBOARD_SECONDS=$${DASHBOARD_SECONDS:-3600} $(BIN)/pytest tests/end_to_end/test_dashboard_soak.py --timeout 0 -s ;; \
 	outage) OUTAGE_SECONDS=$${OUTAGE_SECONDS:-120} $(BIN)/pytest tests/end_to_end/test_outage.py --timeout 0 -s ;; \
-	*) echo "NAME is one of: scripts kills delivery outage"; exit 2 ;; esac
+	*) echo "NAME is one of: scripts kills delivery outage journal dashboard"; exit 2 ;; esac
 
 up: $(READY) ## Gantry on this machine, settings from .env
 	@$(BIN)/gantry up

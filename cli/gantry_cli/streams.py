@@ -80,7 +80,7 @@ async def run(config: Settings, out: Output, *, as_json: bool) -> int:
         async with opened(config) as site:
             await expect_streams(site)
             k = site.keys
-            streams = [await stream(site.client, key) for key in (k.raw, k.events, k.receipts, k.dead)]
+            streams = [await stream(site.client, key) for key in (k.raw, k.events, k.receipts, k.outcomes, k.dead)]
             pauses = {each.target: each for each in await site.controls.pauses(await facts.now_ms(site.client))}
             targets = [await lanes(site, target, pauses.get(target)) for target in topology.TARGETS]
     except NoAnswer as error:

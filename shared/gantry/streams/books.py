@@ -37,7 +37,7 @@ class Audit:
 class Position:
     """Where a group stands on its stream."""
 
-    stream: str  # raw or events
+    stream: str  # raw, events, receipts or outcomes
     group: str
     length: int
     lag: int | None  # None where the server does not know (Redis 7.0 after some restarts)
@@ -58,9 +58,11 @@ class Books:
         return ledger.read(values, in_raw=values.pop("in_raw"), waiting=waiting)
 
     async def positions(self) -> list[Position]:
-        """Every group of raw and events; none while the streams are not there. Raises Unavailable."""
+        """Every group of raw, events, receipts and outcomes; none where a stream is not there. Raises Unavailable."""
+        k = self._keys
+        streams = {"raw": k.raw, "events": k.events, "receipts": k.receipts, "outcomes": k.outcomes}
         try:
-            return [*await self._groups_of("raw", self._keys.raw), *await self._groups_of("events", self._keys.events)]
+            return [each for name, stream in streams.items() for each in await self._groups_of(name, stream)]
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
             raise Unavailable(f"XINFO: {error}") from error
 

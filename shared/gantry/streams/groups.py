@@ -36,6 +36,7 @@ async def prepare(client: Client, keys: Topology) -> None:
         except redis.exceptions.ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
+    await client.xgroup_destroy(keys.events, topology.JOURNAL_GROUP)  # where it stood before receipts carried measures
 
 
 async def _is_there(client: Client, stream: str, group: str) -> bool:
