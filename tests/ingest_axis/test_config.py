@@ -52,3 +52,14 @@ def test_problems_are_named_by_setting(certs: Folder, changed: dict[str, str], p
 def test_a_key_of_another_certificate_is_found_before_the_first_device_comes(certs: Folder) -> None:
     with pytest.raises(SettingsError, match="AXIS_TLS_CERT and AXIS_TLS_KEY do not make a pair"):
         load(Config, environ(certs, AXIS_TLS_KEY=str(certs.ca_key)))
+
+
+def test_what_the_process_tells_of_its_settings_holds_no_secret(certs: Folder) -> None:
+    given = {"AXIS_TOKENS": "secret-one,secret-two", "REDIS_URL": "rediss://gantry:secret-three@redis.invalid:6380"}
+    told = load(Config, environ(certs, **given)).effective()
+    assert "secret" not in str(told)
+    assert told["AXIS_TOKENS"] == {"value": "***", "origin": "environment"}
+    assert told["AXIS_TLS_KEY"] == {"value": str(certs.server_key), "origin": "environment"}
+    assert told["AXIS_PORT"] == {"value": "4443", "origin": "default"}
+    assert "PRIVATE KEY" not in str(told)
+    assert load(Config, environ(certs)).effective()["AXIS_TOKENS"] == {"value": "", "origin": "default"}

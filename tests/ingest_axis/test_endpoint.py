@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gantry import certificates
 from gantry.codec import raw_entries
 from gantry.event import RawEntry
 from gantry.streams.client import Client
 from gantry.topology import Topology
+from wait import until
 
 Push = Callable[..., dict[str, Any]]
 
@@ -176,6 +179,33 @@ async def test_what_it_counts(axis: Any, push: Push) -> None:
     assert [b - a for a, b in zip(before, after, strict=True)] == [5, 1, 2]
     assert await metric(axis, "certificate_expiry_timestamp_seconds") > 1_700_000_000
     assert await metric(axis, "body_in_hand_bytes") == 0
+
+
+async def test_it_says_how_it_answered_and_when_its_certificate_ends(axis: Any, client: Client, push: Push) -> None:
+    async def says() -> dict[str, int]:
+        alive = [key async for key in client.scan_iter(Topology().alive("ingest-axis", "*"))]
+        told = await client.hget(alive[0], "says") if alive else None
+        return dict(json.loads(told)) if told else {}
+
+    before = await until(says, "the alive key to say something")
+    began_ms = time.time_ns() // 1_000_000
+    assert before["last_push_ms"] <= began_ms
+    await axis.push(push(5))
+    await axis.push(push(data=None))
+    await axis.push("nonsense")
+    async with axis.client("") as stranger:
+        await stranger.post("/axis/retail", content=b"{}")
+        await stranger.post("/elsewhere", content=b"{}")
+
+    async def told() -> dict[str, int]:
+        now = await says()
+        return now if now["refused"] >= before["refused"] + 3 else {}
+
+    after = await until(told, "the alive key to tell of it")
+    assert (after["pushes"], after["refused"]) == (before["pushes"] + 2, before["refused"] + 3)
+    assert began_ms <= after["last_push_ms"] <= time.time_ns() // 1_000_000
+    assert after["port"] == axis.port
+    assert after["certificate_until_ms"] == certificates.read(axis.certs.server_crt).not_after.timestamp() * 1000
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import ssl
 import sys
 from collections.abc import Callable
+from datetime import datetime
 
 import uvicorn
 
@@ -28,6 +29,7 @@ from ingest_axis.endpoint import Endpoint
 from ingest_axis.protocol import CarefulProtocol
 from ingest_axis.service import Intake
 from ingest_axis.standing import Standing
+from ingest_axis.tally import Tally
 
 NAME = "ingest-axis"
 BODIES_AT_MOST = 2  # of the largest size, in memory at once
@@ -53,10 +55,19 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     )
     door = Door(config.tokens(), config.axis_max_body_bytes)
     budget = Budget(BODIES_AT_MOST * config.axis_max_body_bytes)
-    endpoint = Endpoint(intake, door, budget, clock)
+    tally = Tally()
+    endpoint = Endpoint(intake, door, budget, clock, tally)
     expiry = certificates.read(config.axis_tls_cert).not_after
     telemetry.started(tokens=len(door.tokens), expires_s=expiry.timestamp(), bytes_in_hand=budget.held)
-    presence = Presence(service=NAME, config=config, calls=scripts, keys=keys, health=health, clock=clock)
+    presence = Presence(
+        service=NAME,
+        config=config,
+        calls=scripts,
+        keys=keys,
+        health=health,
+        clock=clock,
+        says=lambda: said(config, tally, expiry),
+    )
     pages = runtime.serve_health(health, config.metrics_port)
     gauges = LedgerGauges(Books(client, scripts, keys), ("received",))
     try:
@@ -64,6 +75,17 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     finally:
         await presence.leave()
         await client.aclose()
+
+
+def said(config: Config, tally: Tally, expiry: datetime) -> dict[str, int]:
+    """What others may read of this process in its alive key; times in ms since the epoch, 0 for never."""
+    return {
+        "port": config.axis_port,
+        "pushes": tally.pushes,
+        "refused": tally.refused,
+        "last_push_ms": tally.last_push_us // 1000,
+        "certificate_until_ms": round(expiry.timestamp() * 1000),
+    }
 
 
 def listener(endpoint: Endpoint, config: Config) -> runtime.Worker:

@@ -13,6 +13,7 @@ from ingest_axis import body, retail, telemetry
 from ingest_axis.body import Budget, Gone, Portion, Receive
 from ingest_axis.door import Answer, Door, Header, Refused, Request, busy
 from ingest_axis.service import Intake, NoRoom
+from ingest_axis.tally import Tally
 
 SMALL = 262_144  # bytes that are read through in about a millisecond
 LINGER_S = 10.0
@@ -24,8 +25,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class Endpoint:
     """POST /axis/retail."""
 
-    def __init__(self, intake: Intake, door: Door, budget: Budget, clock: Clock) -> None:
-        self._intake, self._door, self._budget, self._clock = intake, door, budget, clock
+    def __init__(self, intake: Intake, door: Door, budget: Budget, clock: Clock, tally: Tally) -> None:
+        self._intake, self._door, self._budget, self._clock, self._tally = intake, door, budget, clock, tally
         self._reading = asyncio.Semaphore(1)  # the parts of a big body fill memory beside it: one at a time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,10 +37,12 @@ class Endpoint:
             answer = await self._answer(scope, receive, began)
         except Refused as refused:
             self._report(scope, refused.answer, began)
+            self._tally.note(refused.answer.code, self._clock.now_us())
             await _refuse(send, refused, receive)
         except Gone:
             telemetry.request_broken_off(peer=_peer(scope), now_s=self._clock.monotonic())
         else:
+            self._tally.note(answer.code, self._clock.now_us())
             await _reply(send, answer)
 
     async def _answer(self, scope: Scope, receive: Receive, began: float) -> Answer:
