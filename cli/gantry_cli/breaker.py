@@ -11,6 +11,7 @@ from rich.table import Table
 
 from gantry.diagnosis import facts, sentences
 from gantry.diagnosis.facts import Breaker
+from gantry.diagnosis.texts import say
 from gantry.streams.controls import LONGEST_OPEN_S, Note
 from gantry_cli import arguments
 from gantry_cli.arguments import Owner, Reason, Targets
@@ -62,7 +63,7 @@ async def status(site: Site) -> Reply:
     """Every breaker."""
     now = await facts.now_ms(site.client)
     found = await facts.breakers(site.controls, now)
-    rows = [sentences.pause(each, now) for each in await site.controls.pauses(now)]
+    rows = [say(sentences.pause(each, now)) for each in await site.controls.pauses(now)]
     return Reply(_report(found), [_table(found, now), *rows])
 
 
@@ -74,7 +75,9 @@ async def reset(site: Site, targets: Sequence[str]) -> Reply:
         was = "was closed before" if before == "closed" else f"is closed; it was {before}"
         rows.append(f"the breaker of {target} {was}")
     now = await facts.now_ms(site.client)
-    rows += [f"but {sentences.pause(each, now)}" for each in await site.controls.pauses(now) if each.target in targets]
+    rows += [
+        f"but {say(sentences.pause(each, now))}" for each in await site.controls.pauses(now) if each.target in targets
+    ]
     rows.append("devices that had failed come back within their own back-off, a minute at the most")
     return Reply(_report(await facts.breakers(site.controls, now)), rows)
 
@@ -85,7 +88,7 @@ async def open_(site: Site, targets: Sequence[str], said: tuple[str, str], *, fo
     for target in targets:
         await site.controls.open_breaker(target, note, for_s=for_s)
     found = await facts.breakers(site.controls, await facts.now_ms(site.client))
-    rows = [sentences.breaker(each) for each in found if each.target in targets]
+    rows = [say(sentences.breaker(each)) for each in found if each.target in targets]
     rows.append("if that probe is taken, it closes by itself; to stop for longer, use `gantry pause`")
     return Reply(_report(found), rows)
 
@@ -106,10 +109,10 @@ def _table(found: Sequence[Breaker], now: int) -> Table:
 def _told(each: Breaker, now: int) -> dict[str, str]:
     return {
         "state": each.state,
-        "since": sentences.since(each.since_ms, now) if each.since_ms else "the beginning",
-        "next": sentences.upcoming(each) if each.state != "closed" else sentences.quiet(each),
+        "since": say(sentences.since(each.since_ms, now)) if each.since_ms else "the beginning",
+        "next": say(sentences.upcoming(each) if each.state != "closed" else sentences.quiet(each)),
         "failures": str(each.failures),
         "trips": str(each.trips),
         "failed last": each.last,
-        "cause": sentences.cause(each),
+        "cause": say(sentences.cause(each)),
     }

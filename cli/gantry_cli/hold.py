@@ -14,6 +14,7 @@ from rich.table import Table
 from gantry import topology
 from gantry.diagnosis import facts, sentences
 from gantry.diagnosis.facts import HeldLane
+from gantry.diagnosis.texts import say
 from gantry.errors import Malformed
 from gantry.streams.controls import By, Changed, Note
 from gantry_cli import arguments
@@ -101,7 +102,7 @@ async def release(site: Site, device: str, targets: Sequence[str]) -> Reply:
     found = {target: each for target, each in changed.items() if each.found}
     if not found and not any([await site.controls.knows(target, device) for target in targets]):
         raise Malformed(await _unknown(site, device, targets))
-    rows = [f"{device} of {target} goes on: {sentences.measures(each.waiting)}" for target, each in found.items()]
+    rows = [f"{device} of {target} goes on: {say(sentences.measures(each.waiting))}" for target, each in found.items()]
     return Reply(_report(await _all(site)), rows or [f"{device} was not held at {' or '.join(targets)}"])
 
 
@@ -116,9 +117,8 @@ async def release_platform(site: Site, targets: Sequence[str]) -> Reply:
 
 def _held(target: str, device: str, changed: Changed) -> list[str]:
     before = ", instead of the hold before" if changed.found else ""
-    rows = [
-        f"{device} of {target} is held until `gantry release {device}`{before}: {sentences.measures(changed.waiting)}"
-    ]
+    waiting = say(sentences.measures(changed.waiting))
+    rows = [f"{device} of {target} is held until `gantry release {device}`{before}: {waiting}"]
     return [*rows, "  a request is under way; it is still settled"] if changed.under_way else rows
 
 
@@ -146,6 +146,8 @@ def _table(held: Sequence[HeldLane], now: int) -> Table:
     made = table("held devices", "target", "device", "by", "since", "#waiting", "goes on", "reason")
     for each in held:
         by = each.owner if each.by == By.OPERATOR and each.owner else each.by
-        since = sentences.since(each.since_ms, now)
-        add_row(made, [each.target, each.lane, by, since, str(each.waiting), sentences.standing(each), each.reason])
+        since = say(sentences.since(each.since_ms, now))
+        add_row(
+            made, [each.target, each.lane, by, since, str(each.waiting), say(sentences.standing(each)), each.reason]
+        )
     return made

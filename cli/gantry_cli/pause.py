@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gantry.diagnosis import facts, sentences
+from gantry.diagnosis.texts import say
 from gantry.streams.controls import Note, Pause
 from gantry_cli import arguments
 from gantry_cli.arguments import OptionalTargets, Owner, Reason, Targets
@@ -52,9 +53,9 @@ async def pause(site: Site, targets: Sequence[str], said: tuple[str, str], *, fo
     now = await facts.now_ms(site.client)
     found = await site.controls.pauses(now)
     if not targets:
-        return Reply(_report(found), [sentences.pause(each, now) for each in found] or ["nothing is paused"])
-    rows = [sentences.pause(each, now) for each in found if each.target in targets]
-    rows += [f"  instead of the pause of {each.target} {sentences.blame(each, now)}" for each in before if each]
+        return Reply(_report(found), [say(sentences.pause(each, now)) for each in found] or ["nothing is paused"])
+    rows = [say(sentences.pause(each, now)) for each in found if each.target in targets]
+    rows += [f"  instead of the pause of {each.target} {say(sentences.blame(each, now))}" for each in before if each]
     return Reply(_report(found), [*rows, "requests under way are still settled; all else is kept, in order"])
 
 
@@ -63,11 +64,13 @@ async def resume(site: Site, targets: Sequence[str]) -> Reply:
     ended = {target: await site.controls.resume(target) for target in targets}
     now = await facts.now_ms(site.client)
     rows = [
-        f"{target} goes on; it was paused {sentences.blame(each, now)}" if each else f"{target} was not paused"
+        f"{target} goes on; it was paused {say(sentences.blame(each, now))}" if each else f"{target} was not paused"
         for target, each in ended.items()
     ]
     still = [each for each in await facts.breakers(site.controls, now) if each.target in targets]
-    rows += [f"but {sentences.breaker(each)}: see `gantry breaker status`" for each in still if each.state != "closed"]
+    rows += [
+        f"but {say(sentences.breaker(each))}: see `gantry breaker status`" for each in still if each.state != "closed"
+    ]
     return Reply(_report(await site.controls.pauses(now)), rows)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from gantry.diagnosis import facts, words
 from gantry.diagnosis.facts import Facts, Process, Server
+from gantry.diagnosis.texts import render
 from gantry.diagnosis.verdicts import Problem, problems
 from gantry.settings import Settings
 from gantry_cli.connection import NoAnswer, opened
@@ -46,8 +47,8 @@ def report(seen: Facts, found: list[Problem]) -> dict[str, Any]:
     ledger = seen.ledger
     return {
         "ok": not any(problem.wrong for problem in found),
-        "problems": [{"cause": problem.cause, "next": problem.step} for problem in found if problem.wrong],
-        "notices": [{"cause": problem.cause, "next": problem.step} for problem in found if not problem.wrong],
+        "problems": [_document(problem) for problem in found if problem.wrong],
+        "notices": [_document(problem) for problem in found if not problem.wrong],
         "server": {
             **asdict(seen.server),
             "percent": round(seen.server.percent, 1),
@@ -69,6 +70,11 @@ def report(seen: Facts, found: list[Problem]) -> dict[str, Any]:
         "holds": [asdict(held) for held in seen.held],
         "over_limit": [{"target": o.target, "lane": o.lane, **asdict(o.overrun)} for o in seen.overdrives],
     }
+
+
+def _document(problem: Problem) -> dict[str, str]:
+    told = render(problem)
+    return {"cause": told.cause, "next": told.step, "code": problem.code, "link": problem.link}
 
 
 def text(seen: Facts) -> list[str]:
@@ -118,4 +124,5 @@ def notices(rest: list[Problem]) -> list[str]:
 
 
 def _sentence(problem: Problem) -> str:
-    return f"  {problem.cause.rstrip('.')}. Next: {problem.step}"
+    told = render(problem)
+    return f"  {told.cause.rstrip('.')}. Next: {told.step}"

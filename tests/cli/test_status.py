@@ -4,6 +4,7 @@ import pytest
 
 from gantry.diagnosis import causes
 from gantry.diagnosis.facts import Breaker, Facts, Server
+from gantry.diagnosis.texts import render, say
 from gantry.diagnosis.verdicts import problems
 from gantry.pace import Overrun
 from gantry.settings import Settings
@@ -156,23 +157,23 @@ def test_what_a_breaker_means(fields, wrong, words):
     server = Server(product="valkey 9", weaknesses=(), used=0, maximum=100)
     breakers = (Breaker(**{"target": "evd", "reason": "503", **fields}),)
     seen = Facts(server=server, processes=(), ledger=None, breakers=breakers, holders=(), pauses=(), held=(), **REST)
-    found = [problem for problem in problems(seen) if "breaker" in problem.cause]
+    found = [problem for problem in problems(seen) if problem.link == "breaker"]
     assert [problem.wrong for problem in found] == ([] if wrong is None else [wrong])
-    assert all(words in problem.cause for problem in found)
+    assert all(words in render(problem).cause for problem in found)
 
 
 def test_a_target_at_its_ceiling_is_to_be_known():
     server = Server(product="valkey 9", weaknesses=(), used=0, maximum=100)
     breakers = (Breaker(target="evd", reason="", state="closed", ahead_s=0.0, at_ceiling=True),)
     seen = Facts(server=server, processes=(), ledger=None, breakers=breakers, holders=(), pauses=(), held=(), **REST)
-    [said] = [problem for problem in problems(seen) if "ceiling" in problem.cause]
+    [said] = [problem for problem in problems(seen) if problem.code == "target-ceiling"]
     assert not said.wrong
-    assert "IOTA_MAX_REQUESTS_PER_S" in said.step
+    assert "IOTA_MAX_REQUESTS_PER_S" in render(said).step
 
 
 def test_the_next_step_names_the_key_of_the_target():
-    assert causes.step("DEVICE_GROUP_NOT_FOUND", "crowd") == "check IOTA_APIKEY_CRWD, or provision the group"
-    assert "IOTA_APIKEY_EVD" in causes.step("never heard of", "evd")
+    assert say(causes.step("DEVICE_GROUP_NOT_FOUND", "crowd")) == "check IOTA_APIKEY_CRWD, or provision the group"
+    assert "IOTA_APIKEY_EVD" in say(causes.step("never heard of", "evd"))
 
 
 def test_every_word_that_moves_a_breaker_is_explained():
@@ -212,7 +213,7 @@ def test_the_memory_ladder(used, stopped):
     server = Server(product="valkey 9", weaknesses=(), used=used, maximum=100)
     assert server.stopped == stopped
     seen = Facts(server=server, processes=(), ledger=None, breakers=(), holders=(), pauses=(), held=(), **REST)
-    assert any("maxmemory" in problem.cause for problem in problems(seen)) == bool(stopped)
+    assert any("maxmemory" in render(problem).cause for problem in problems(seen)) == bool(stopped)
 
 
 async def test_no_server_is_one_plain_line(nowhere, said):

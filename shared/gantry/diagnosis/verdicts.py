@@ -1,12 +1,13 @@
-"""Is it all right? Facts of a site → problems, each with its cause and the next step. Pure."""
+"""Is it all right? Facts of a site → problems, free of any language; `texts.render` says them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from gantry.diagnosis import causes, sentences, words
+from gantry.diagnosis import causes, sentences
 from gantry.diagnosis.facts import NOBODY, Breaker, Facts, HeldLane, Holder, Overdrive, Process, Server
+from gantry.diagnosis.phrases import Figure, Heard, Phrase, Some, Span, Value, Word
 from gantry.ledger import Ledger
 from gantry.streams.controls import By, Pause
 from gantry.streams.lanes import LONGEST_LEGAL_DELAY_S
@@ -19,11 +20,12 @@ SOON_H = 24.0
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that a person should know."""
+    """One thing that a person should know: `cause.<code>` and `step.<code>` of the catalogues with these values."""
 
-    cause: str
-    step: str  # what to do next
+    code: str
+    values: Mapping[str, Value] = field(default_factory=dict)
     wrong: bool = True  # False: somebody wants it so, or it waits for a decision; nothing is broken
+    link: str = ""  # where a dashboard shows more: letters, streams, devices, configuration, breaker
 
 
 def problems(facts: Facts) -> list[Problem]:
@@ -43,66 +45,59 @@ def problems(facts: Facts) -> list[Problem]:
 
 def _of_server(server: Server) -> Iterator[Problem]:
     for weakness in server.weaknesses:
-        yield Problem(f"the server may lose what it acknowledged: {weakness}", "set it in the server's configuration")
+        yield Problem("server-weak", {"weakness": Heard(weakness)})
     if server.stopped:
-        yield Problem(
-            f"memory stands at {server.percent:.0f} % of maxmemory, so {', '.join(server.stopped)} wait",
-            "see which lanes are long (`gantry streams`), or raise maxmemory",
-        )
+        steps = Some(server.stopped, len(server.stopped))
+        yield Problem("memory-short", {"percent": Figure(server.percent), "steps": steps}, link="streams")
 
 
 def _of_processes(processes: tuple[Process, ...]) -> Iterator[Problem]:
     alive = {process.service for process in processes}
     for service in NEEDED:
         if service not in alive:
-            yield Problem(
-                f"no {service} is alive",
-                f"start it (`gantry up`, or the command `{service}`); if it runs, its log says what it waits for",
-            )
+            yield Problem("service-missing", {"service": service})
     if not alive.intersection(SOURCES):
-        yield Problem("no source is alive (ingest-dahua, ingest-axis)", "start one (`gantry up`)")
+        yield Problem("source-missing")
     for process in processes:
         if process.state != "ready":
-            reason = process.reason or "it gives no reason"
-            yield Problem(f"{process.service} {process.instance} is {process.state}: {reason}", "see its log")
+            values: dict[str, Value] = {"service": process.service, "instance": process.instance}
+            values["state"] = Word("process_state", process.state)
+            values["reason"] = Heard(process.reason) if process.reason else Phrase("process.no_reason")
+            yield Problem("process-unready", values, link="configuration")
 
 
 def _of_ledger(ledger: Ledger | None) -> Iterator[Problem]:
     if ledger is not None and not ledger.balanced:
-        yield Problem("the ledger does not balance", "`gantry audit` says which term; keep the data folder and logs")
+        yield Problem("ledger-unbalanced")
 
 
 def _of_breakers(breakers: Iterable[Breaker]) -> Iterator[Problem]:
     for breaker in breakers:
-        cause = sentences.breaker(breaker)
+        values: dict[str, Value] = {"target": breaker.target, "breaker": sentences.breaker(breaker)}
         if breaker.by_hand:
-            yield Problem(cause, f"`gantry breaker reset {breaker.target}` closes it at once", wrong=False)
+            yield Problem("breaker-by-hand", values, wrong=False, link="breaker")
         elif breaker.state != "closed":
-            step = causes.step(breaker.reason, breaker.target)
-            yield Problem(cause, f"{step}; measures are kept meanwhile (`gantry breaker status`)")
+            remedy = causes.step(breaker.reason, breaker.target)
+            yield Problem("breaker-open", {**values, "remedy": remedy}, link="breaker")
         elif breaker.quiet_s:
-            yield Problem(cause, "nothing: it goes on by itself; measures are kept meanwhile", wrong=False)
+            yield Problem("breaker-quiet", values, wrong=False, link="breaker")
         elif breaker.at_ceiling:
-            step = "raise IOTA_MAX_REQUESTS_PER_S if the platform allows more; measures wait meanwhile"
-            yield Problem(f"{breaker.target} stands at its ceiling of requests", step, wrong=False)
+            yield Problem("target-ceiling", {"target": breaker.target}, wrong=False, link="breaker")
 
 
 def _of_pauses(pauses: Iterable[Pause], now_ms: int) -> Iterator[Problem]:
     for pause in pauses:
-        step = f"`gantry resume {pause.target}` lets it go on; measures are kept meanwhile"
-        yield Problem(sentences.pause(pause, now_ms), step, wrong=False)
+        values: dict[str, Value] = {"target": pause.target, "pause": sentences.pause(pause, now_ms)}
+        yield Problem("target-paused", values, wrong=False, link="breaker")
 
 
 def _of_holders(holders: Iterable[Holder], processes: tuple[Process, ...]) -> Iterator[Problem]:
     alive = {process.instance for process in processes}
     for holder in holders:
         if holder.instance and holder.instance not in alive:
-            yield Problem(
-                f"{holder.duty} is held by {holder.instance}, which is not alive",
-                "another instance takes it over within seconds; start one if there is none",
-            )
+            yield Problem("duty-of-dead", {"duty": holder.duty, "instance": holder.instance}, link="streams")
         if not holder.instance and holder.duty == PROCESSOR_DUTY and any(p.service == "processor" for p in processes):
-            yield Problem("a processor is alive, but none holds the duty", "ask again in a few seconds; see its log")
+            yield Problem("duty-unheld", link="streams")
 
 
 def _of_lanes(held: tuple[HeldLane, ...], now_ms: int) -> Iterator[Problem]:
@@ -112,21 +107,26 @@ def _of_lanes(held: tuple[HeldLane, ...], now_ms: int) -> Iterator[Problem]:
         by_people = [each for each in here if each.by == By.OPERATOR]
         by_nobody = [each for each in here if each.by == NOBODY]
         if by_platform:
-            yield Problem(
-                f"the platform does not know {sentences.some([each.lane for each in by_platform])} of {target} "
-                f"({by_platform[0].reason}), {sentences.measures(sum(each.waiting for each in by_platform))}; each is "
-                f"probed every {words.duration(LONGEST_LEGAL_DELAY_S)} at the latest",
-                "provision what is missing there; `gantry release --all-platform` then tries at once",
-            )
+            yield _unknown_there(target, by_platform)
         if by_people:
-            who = [f"{each.lane} ({sentences.blame(each, now_ms)})" for each in by_people]
-            step = "`gantry hold` lists them, `gantry release DEVICE` lets one go on"
-            yield Problem(f"of {target} people hold {sentences.some(who)}", step, wrong=False)
-        if by_nobody:
-            names = sentences.some([each.lane for each in by_nobody])
-            yield Problem(
-                f"standing still without a hold, of {target}: {names}", "let them go: `gantry release DEVICE`"
+            who = tuple(
+                Phrase("lane.held_by", {"lane": each.lane, "blame": sentences.blame(each, now_ms)})
+                for each in by_people
             )
+            yield Problem("devices-held", {"target": target, "devices": Some(who)}, wrong=False, link="devices")
+        if by_nobody:
+            yield Problem("devices-still", {"target": target, "devices": _names(by_nobody)}, link="devices")
+
+
+def _unknown_there(target: str, held: list[HeldLane]) -> Problem:
+    """Devices that the platform does not know."""
+    values: dict[str, Value] = {"target": target, "devices": _names(held), "reason": held[0].reason}
+    values["measures"] = sentences.measures(sum(each.waiting for each in held))
+    return Problem("devices-unknown", {**values, "span": Span(LONGEST_LEGAL_DELAY_S)}, link="devices")
+
+
+def _names(held: Iterable[HeldLane]) -> Some:
+    return Some(tuple(each.lane for each in held))
 
 
 def _of_overdrives(overdrives: tuple[Overdrive, ...], quota: int) -> Iterator[Problem]:
@@ -135,18 +135,12 @@ def _of_overdrives(overdrives: tuple[Overdrive, ...], quota: int) -> Iterator[Pr
         here = sorted(
             (each for each in overdrives if each.target == target), key=lambda each: each.overrun.hours_until(quota)
         )
-        yield Problem(
-            f"of {target} more comes than may go out: {sentences.some([sentences.overdrive(e, quota) for e in here])}",
-            "raise IOTA_MAX_PER_MINUTE, or max_per_minute of [device.ID] in devices.toml, as the platform allows",
-            wrong=here[0].overrun.hours_until(quota) < SOON_H,
-        )
+        devices = Some(tuple(sentences.overdrive(each, quota) for each in here))
+        soon = here[0].overrun.hours_until(quota) < SOON_H
+        yield Problem("over-limit", {"target": target, "devices": devices}, wrong=soon, link="devices")
 
 
 def _of_letters(ledger: Ledger | None) -> Iterator[Problem]:
     events, measures = (ledger.events["dead_in"], ledger.outcomes["dead_out"]) if ledger else (0, 0)
     if events or measures:
-        yield Problem(
-            f"dead letters wait for a decision: {events} of events, {measures} of measures",
-            "`gantry dead list` shows them with their reasons",
-            wrong=False,
-        )
+        yield Problem("letters-wait", {"events": events, "measures": measures}, wrong=False, link="letters")
