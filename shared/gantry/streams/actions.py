@@ -68,7 +68,7 @@ class Actions:
         """The newest first; those before the entry id `behind`. Raises Unavailable."""
         high = f"({behind}" if behind else "+"
         try:
-            rows = await self._client.xrevrange(self._keys.actions, high, "-", count=limit)
+            rows: Any = await self._client.xrevrange(self._keys.actions, high, "-", count=limit)
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
             raise Unavailable(f"actions: {error}") from error
         return [
