@@ -195,3 +195,36 @@ def test_all_wrong_settings_are_named_together() -> None:
         "METRICS_PORT": "70000",
     }
     assert {problem.partition(":")[0] for problem in problems(**wrong)} == set(wrong)
+
+
+def test_what_the_process_tells_of_its_settings_holds_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("secret-in-a-file\n")
+    given = {
+        "IOTA_JSON_BASE": SET["IOTA_JSON_BASE"],
+        "IOTA_APIKEY_EVD": "secret-of-evd",
+        "IOTA_APIKEY_CRWD_FILE": str(tmp_path / "key"),
+        "IOTA_PROXY": "http://someone:secret-of-proxy@proxy.invalid:3128",
+        "REDIS_URL": "redis://gantry:secret-of-redis@redis.invalid",
+    }
+    told = load(Config, given).effective()
+    assert "secret" not in str(told)
+    secrets = {name: row for name, row in told.items() if row["value"] == "***"}
+    assert secrets == {
+        "REDIS_URL": {"value": "***", "origin": "environment"},
+        "IOTA_APIKEY_EVD": {"value": "***", "origin": "environment"},
+        "IOTA_APIKEY_CRWD": {"value": "***", "origin": "file"},
+        "IOTA_PROXY": {"value": "***", "origin": "environment"},
+    }
+    assert told["IOTA_CA_FILE"] == {"value": "", "origin": "default"}
+
+
+@pytest.mark.parametrize(
+    ("base", "platform"),
+    [
+        ("https://agent.invalid:18185/iot/json", "https://agent.invalid:18185"),
+        ("http://agent.invalid/hidden/json", "http://agent.invalid"),
+        ("http://[::1]:7896/iot/json", "http://[::1]:7896"),
+    ],
+)
+def test_the_platforms_address_is_told_without_its_path(base: str, platform: str) -> None:
+    assert load(Config, {**SET, "IOTA_JSON_BASE": base}).platform == platform

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -155,3 +156,33 @@ async def test_no_key_stands_in_any_log_or_metric(whole, stage):
     await whole.children[name].stop()
     for key in KEYS.values():
         assert key not in whole.log(name) + metrics
+
+
+async def test_it_says_how_the_platform_answered_and_what_is_allowed(whole, stage):
+    await whole.tell("twin-agent", "/twin/script", {"answer": "device_not_found", "target": "crowd"})
+    whole.service("publisher", "one", INSTANCE="one", IOTA_MAX_REQUESTS_PER_S="50")
+    await accept(stage, {"car1": 1})
+
+    async def says():
+        told = await whole.client.hget("gantry:{main}:alive:publisher:one", "says")
+        return json.loads(told) if told else {}
+
+    async def answered():
+        return (await says()).get("answers")
+
+    first = await until(answered, "an answer to be told")
+    assert first == {"evd": {"code": 200, "at_ms": first["evd"]["at_ms"], "reason": ""}}
+    await accept(stage, {"door1": 1}, target="crowd")
+
+    async def both():
+        return len((await says())["answers"]) == 2
+
+    await until(both, "both answers to be told")
+    told = await says()
+    evd, crowd = told["answers"]["evd"], told["answers"]["crowd"]
+    assert (crowd["code"], crowd["reason"]) == (404, "DEVICE_NOT_FOUND")
+    assert evd["at_ms"] < crowd["at_ms"] <= time.time_ns() // 1_000_000
+    assert told["platform"] == whole.urls["twin-agent"]
+    assert told["limits"] == {"per_minute": 600000, "burst": 1000, "counts": "measures", "requests_per_s": 50.0}
+    raw = await whole.client.hgetall("gantry:{main}:alive:publisher:one")
+    assert not [key for key in KEYS.values() if key.encode() in b" ".join(raw.values())]

@@ -16,8 +16,8 @@ from prometheus_client import REGISTRY
 from builders import FakeClock, Stage, some_limits
 from gantry.clock import SystemClock
 from gantry.streams.lanes import Grant, Item, Lanes, Outcome, Settlement, Turn
-from publisher.classify import Answer
-from publisher.desk import Desk
+from publisher.classify import Answer, Failure
+from publisher.desk import Desk, LastAnswer
 from publisher.platform import Post
 from publisher.slot import Slot
 from wait import until
@@ -280,3 +280,30 @@ async def test_a_request_carries_no_more_than_the_broker_takes():
     await a_slot(Replies(replies.__next__), Scales(), SystemClock()).run(stop)
     assert len(sizes) == 1
     assert 60_000 < sizes[0] < 64_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "reason"),
+    [
+        (Answer(200, "application/json", b"{}"), 200, ""),
+        (Answer(200, "application/json", b'{"orionError":"x"}'), 200, "misrouted"),
+        (Answer(404, "application/json", b'{"name":"DEVICE_NOT_FOUND","message":"m"}'), 404, "DEVICE_NOT_FOUND"),
+        (Answer(503, "text/html", b"<html>"), 503, "http_503"),
+        (Failure.CONNECT, 0, "connect"),
+        (Failure.CERTIFICATE, 0, "certificate"),
+    ],
+)
+async def test_the_desk_keeps_what_the_newest_request_was_answered(answer, code, reason):
+    stop, clock = asyncio.Event(), FakeClock()
+
+    class Answers:
+        async def post(self, target: str, device: str, content: bytes) -> Post:  # noqa: ARG002 - what a platform is given
+            clock.at += 2
+            stop.set()
+            return Post(answer, 2.0, arrays=False)
+
+    replies = iter((dataclasses.replace(a_turn("closed", 1), grants=(a_grant(b'{"v":1}'),)), a_turn("closed", 2)))
+    slot = a_slot(Replies(replies.__next__), Answers(), clock)
+    assert slot.desk.last is None
+    await slot.run(stop)
+    assert slot.desk.last == LastAnswer(code, clock.now_us(), reason)

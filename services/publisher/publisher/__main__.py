@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from gantry import devices, runtime, topology
 from gantry.clock import SystemClock
@@ -39,7 +40,16 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     clock, keys = SystemClock(), Topology(config.gantry_site)
     client, news = connect(config.redis_url, NAME), connect(config.redis_url, f"{NAME}-news", block_s=NEWS_BLOCK_S)
     calls, health = Pipelined(client), Health(clock)
-    presence = Presence(service=NAME, config=config, calls=calls, keys=keys, health=health, clock=clock)
+    desks = {target: Desk(target, clock) for target in topology.TARGETS}
+    presence = Presence(
+        service=NAME,
+        config=config,
+        calls=calls,
+        keys=keys,
+        health=health,
+        clock=clock,
+        says=lambda: said(config, desks),
+    )
     gauges = LedgerGauges(Books(client, calls, keys), telemetry.TERMS, streams=("events",))
     address = Address(
         base=config.iota_json_base,
@@ -57,6 +67,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
             publisher = build(
                 config=config,
                 rates=rates,
+                desks=desks,
                 health=health,
                 client=client,
                 news=news,
@@ -86,10 +97,30 @@ def grace_s(config: Config) -> float:
     return max(runtime.GRACE_S, config.iota_timeout_s + SETTLE_S)
 
 
+def said(config: Config, desks: Mapping[str, Desk]) -> dict[str, Any]:
+    """What others may read of this process in its alive key; a target to which nothing was sent yet is left out."""
+    answers = {target: desk.last for target, desk in desks.items()}
+    return {
+        "platform": config.platform,
+        "answers": {
+            target: {"code": last.code, "at_ms": last.at_us // 1000, "reason": last.reason}
+            for target, last in answers.items()
+            if last
+        },
+        "limits": {
+            "per_minute": config.iota_max_per_minute,
+            "burst": config.iota_burst,
+            "counts": config.iota_limit_counts,
+            "requests_per_s": config.iota_max_requests_per_s,
+        },
+    }
+
+
 def build(  # noqa: PLR0913 - what it wires is what it takes
     *,
     config: Config,
     rates: Mapping[str, Rate],
+    desks: Mapping[str, Desk],
     health: Health,
     client: Client,
     news: Client,
@@ -99,7 +130,6 @@ def build(  # noqa: PLR0913 - what it wires is what it takes
 ) -> Publisher:
     """All loops of one publisher."""
     clock, keys = health.clock, Topology(config.gantry_site)
-    desks = {target: Desk(target, clock) for target in topology.TARGETS}
     pulling, sending = health.loop("pull"), health.loop("send", limit_s=2 * config.iota_timeout_s + LOOP_LIMIT_S)
     lanes = Lanes(Patience(calls, stop, sending), keys)
     chance = random.Random()

@@ -108,6 +108,12 @@ class Config(Settings):
         keys = (key.get_secret_value() for key in self.keys.values())
         return tuple(filter(None, (*keys, password)))
 
+    @property
+    def platform(self) -> str:
+        """Scheme, host and port of the agent: its path is nobody's business."""
+        url = httpx.URL(self.iota_json_base)
+        return f"{url.scheme}://{url.netloc.decode()}"
+
     def rates(self, devices: Devices) -> dict[str, Rate]:
         """Lane → its own rate; what devices.toml leaves open is as for all."""
         return {

@@ -17,6 +17,15 @@ FEW = 4  # hints left: time to ask for more
 OVERTAKEN_US = 60_000_000  # a reply older than the newest by less was overtaken on its way; by more, the clock stepped
 
 
+@dataclass(frozen=True, slots=True)
+class LastAnswer:
+    """What came of the newest request."""
+
+    code: int  # HTTP's; 0: no answer came
+    at_us: int  # since the epoch
+    reason: str  # a stable word of classify's table; empty for a receipt
+
+
 @dataclass
 class Desk:
     """One per target and process."""
@@ -26,6 +35,7 @@ class Desk:
     chance: random.Random = field(default_factory=random.Random)
     hints: tuple[str, ...] = ()
     arrays: bool = False  # the agent has shown that it takes several measures as one batch
+    last: LastAnswer | None = None  # of this process
     lookout: asyncio.Lock = field(default_factory=asyncio.Lock)  # of all idle slots only one asks the server …
     idle: int = 0  # … for as many lanes as there are idle slots
     spare: deque[tuple[Grant, float]] = field(default_factory=deque)  # granted for them, and when it was asked for

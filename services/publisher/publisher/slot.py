@@ -14,8 +14,8 @@ from gantry.clock import Clock
 from gantry.errors import Unavailable
 from gantry.streams.lanes import HINTS, Grant, Lanes, Limits, Settlement, Turn
 from publisher import reactions, render, telemetry
-from publisher.classify import Judgement, Kind, judge
-from publisher.desk import Desk
+from publisher.classify import Failure, Judgement, Kind, judge
+from publisher.desk import Desk, LastAnswer
 from publisher.platform import Post
 
 STUCK_S = 0.05  # pause when due lanes were named and none was handed out: another publisher is at them
@@ -114,6 +114,7 @@ class Slot:
         post = await self.platform.post(self.desk.target, grant.lane, content)
         judgement = judge(post.answer, len(sent.items), self.secrets, post.detail)
         self._note_arrays(post, judgement)
+        self.desk.last = _last(post, judgement, self.clock.now_us())
         settlement = reactions.settlement(sent, judgement, self.chance)
         telemetry.answered(self.desk.target, settlement, judgement, post.seconds)
         return settlement
@@ -126,3 +127,8 @@ class Slot:
 
     def _limits(self) -> Limits:
         return self.limits[self.desk.arrays]
+
+
+def _last(post: Post, judgement: Judgement, at_us: int) -> LastAnswer:
+    code = 0 if isinstance(post.answer, Failure) else post.answer.status
+    return LastAnswer(code, at_us, "" if judgement.kind is Kind.DELIVERED else judgement.reason)
