@@ -7,7 +7,7 @@ import os
 import sys
 from functools import partial
 
-from dashboard import app, service
+from dashboard import app, service, texts
 from dashboard.config import Config
 from dashboard.live import Live
 from dashboard.parts import Parts
@@ -15,6 +15,7 @@ from dashboard.reading import Reading
 from dashboard.reading.sources import Cache, Sources
 from gantry import runtime
 from gantry.clock import SystemClock
+from gantry.eventlog import EventLog
 from gantry.health import Health
 from gantry.presence import Presence
 from gantry.streams.books import Books
@@ -25,12 +26,14 @@ from gantry.streams.scripts import Scripts
 from gantry.topology import Topology
 
 NAME = "dashboard"
+LOG_READERS = 2
 
 
 def parts(config: Config, client: Client) -> Parts:
     """One of each, on one client."""
     clock, keys, calls = SystemClock(), Topology(config.gantry_site), Scripts(client)
     books, controls, letters = Books(client, calls, keys), Controls(client, calls, keys), Letters(client, calls, keys)
+    log = EventLog(config.runtime_dir)
     sources = Sources(
         config=config,
         client=client,
@@ -39,8 +42,9 @@ def parts(config: Config, client: Client) -> Parts:
         books=books,
         controls=controls,
         letters=letters,
-        log=None,
+        log=log,
         cache=Cache(clock),
+        reading_log=asyncio.Semaphore(LOG_READERS),
     )
     reading = Reading(sources)
     return Parts(
@@ -52,9 +56,10 @@ def parts(config: Config, client: Client) -> Parts:
         books=books,
         controls=controls,
         letters=letters,
-        log=None,
+        log=log,
         reading=reading,
         live=Live(reading),
+        texts=texts.load(),
     )
 
 

@@ -6,17 +6,19 @@ import redis.exceptions
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 
 from dashboard import api
 from dashboard.api.answers import fault
-from dashboard.measuring import Measured, Zipped
+from dashboard.measuring import Measured, names
 from dashboard.parts import Parts
 from gantry.errors import Unavailable
 
 AWAY = "Redis does not answer; the process goes on and asks again"
+SMALLEST = 1024  # bytes that are worth compressing; server-sent events never are
 
 
 def build(parts: Parts) -> Starlette:
@@ -24,7 +26,7 @@ def build(parts: Parts) -> Starlette:
     routes: list[BaseRoute] = [*api.routes(parts)]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Measured), Middleware(Zipped)],
+        middleware=[Middleware(Measured, routes=names(routes)), Middleware(GZipMiddleware, minimum_size=SMALLEST)],
         exception_handlers={
             HTTPException: _refused,
             Unavailable: _away,

@@ -12,9 +12,9 @@ import structlog
 
 from dashboard import telemetry
 from dashboard.reading import Reading
-from dashboard.reading.shapes import Line
 from dashboard.reading.states import News, Now
 from gantry.errors import Unavailable
+from gantry.eventlog import Line
 from gantry.runtime import pause
 
 log = structlog.get_logger()

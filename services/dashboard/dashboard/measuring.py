@@ -1,23 +1,30 @@
-"""Around every request: counting it, timing it, compressing its answer."""
+"""Around every request: counting and timing it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard import telemetry
 
-UNCOMPRESSED = frozenset({"/api/live"})
-SMALLEST = 1024
+UNKNOWN = "none"
+
+
+def names(routes: Sequence[BaseRoute]) -> dict[Any, str]:
+    """What answers → its pattern."""
+    found: dict[Any, str] = {each.endpoint: each.path for each in routes if isinstance(each, Route)}
+    return found | {each.app: each.path for each in routes if isinstance(each, Mount)}
 
 
 class Measured:
-    """Counts by route; a path that no route knows is counted as one."""
+    """Counts by route; all paths that no route knows are counted as one."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, routes: Mapping[Any, str]) -> None:
+        self._app, self._routes = app, routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -27,19 +34,8 @@ class Measured:
 
         async def counting(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "none")
+                route = self._routes.get(scope.get("endpoint"), UNKNOWN)
                 telemetry.answered(route, message["status"], time.perf_counter() - begun)
             await send(message)
 
         await self._app(scope, receive, counting)
-
-
-class Zipped:
-    """gzip for whoever takes it, but never for the live stream, whose lines must not wait in a compressor."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app, self._zipping = app, GZipMiddleware(app, minimum_size=SMALLEST, compresslevel=6)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        plain = scope["type"] != "http" or scope["path"] in UNCOMPRESSED
-        await (self._app if plain else self._zipping)(scope, receive, send)

@@ -8,7 +8,9 @@ from typing import Any
 from dashboard.config import Config
 from dashboard.live import Live
 from dashboard.reading import Reading
+from dashboard.texts import Texts
 from gantry.clock import Clock
+from gantry.eventlog import EventLog
 from gantry.streams.books import Books
 from gantry.streams.client import Client
 from gantry.streams.controls import Controls
@@ -29,8 +31,8 @@ class Parts:
     books: Books
     controls: Controls
     letters: Letters
-    log: Any  # the event log's reader
+    log: EventLog
     reading: Reading
     live: Live
+    texts: Texts
     access: Any = None
-    texts: Any = None

@@ -1,45 +1,51 @@
-"""Paths and what answers them."""
+"""Routes of the API, made of its paths."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from dashboard.api import answers, handlers
+from dashboard.api import answers, asked, openapi
+from dashboard.api.paths import JSON, PATHS, Path
 from dashboard.parts import Parts
+from dashboard.reading.events import BadCursor
 
-Handler = Callable[[Parts, Request], Awaitable[Response]]
-
-PATHS: dict[str, Handler] = {
-    "/healthz": handlers.healthz,
-    "/api/rate": handlers.rate,
-    "/api/timeline": handlers.timeline,
-    "/api/last/evd": handlers.last_evd,
-    "/api/last/crowd": handlers.last_crowd,
-    "/api/last/unknown": handlers.last_unknown,
-    "/api/ledger": handlers.ledger,
-    "/api/ledger/audit": handlers.audit,
-    "/api/breaker": handlers.breaker,
-    "/api/streams": handlers.streams,
-    "/api/configuration": handlers.configuration,
-    "/api/problems": handlers.problems,
-    "/api/live": handlers.live,
-}
+DESCRIPTION = "/api/openapi.json"
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
-    """One route per path; all are read with GET."""
-    return [Route(path, _bound(handler, parts), methods=["GET"]) for path, handler in PATHS.items()]
+    """One per path, and the description of them all."""
+    return [
+        Route(DESCRIPTION, _description(), methods=["GET"]),
+        *(Route(_pattern(each.path), _bound(each, parts), methods=["GET"]) for each in PATHS),
+    ]
 
 
-def _bound(handler: Handler, parts: Parts) -> Callable[[Request], Awaitable[Response]]:
+def _pattern(path: str) -> str:
+    """A device's id may hold a slash; it comes last."""
+    return path.replace("{lane}", "{lane:path}")
+
+
+def _bound(path: Path, parts: Parts) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
         try:
-            return await handler(parts, request)
-        except answers.BadQuery as problem:
+            return await path.handler(parts, asked.read(request, path.parameters))
+        except (answers.BadQuery, BadCursor) as problem:
             return answers.fault(400, str(problem))
+        except OSError as problem:
+            return answers.fault(503, f"the event log cannot be read: {problem.strerror}")
+
+    return handle
+
+
+def _description() -> Callable[[Request], Awaitable[Response]]:
+    content = msgspec.json.encode(openapi.document())
+
+    async def handle(_: Request) -> Response:
+        return Response(content, media_type=JSON)
 
     return handle

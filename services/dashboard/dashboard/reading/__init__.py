@@ -6,8 +6,21 @@ Raises Unavailable, or redis-py's ConnectionError and TimeoutError, while the se
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
-from dashboard.reading import configuration, devices, events, history, last, letters, site, states, stories, streams
+from dashboard.reading import (
+    configuration,
+    details,
+    devices,
+    events,
+    history,
+    last,
+    letters,
+    site,
+    states,
+    stories,
+    streams,
+)
 from dashboard.reading.shapes import DeviceDetail, Devices, LastEvent, LastUnknown, Lines, Rates, Story, Timeline
 from dashboard.reading.sources import Sources
 from gantry.streams.letters import Wanted as WantedLetters
@@ -29,6 +42,10 @@ class Reading:
     async def timeline(self, *, minutes: int = 10, hours: int = 0) -> Timeline:
         return await history.timeline(self.sources, minutes=minutes, hours=hours)
 
+    async def status(self) -> dict[str, Any]:
+        """The answer of `/api/status`; its struct is status_shapes.Status."""
+        return await last.status(self.sources)
+
     async def last(self, family: str) -> LastEvent | None:
         """`family`: evd or crowd."""
         return await last.last(self.sources, family)
@@ -47,7 +64,7 @@ class Reading:
 
     async def device(self, target: str, lane: str) -> DeviceDetail | None:
         """None for a lane that nobody has ever heard of."""
-        return await stories.device(self.sources, target, lane)
+        return await details.device(self.sources, target, lane)
 
     async def streams(self) -> states.Streams:
         return await streams.streams(self.sources)

@@ -1,48 +1,39 @@
-"""The newest event of each family, and the newest that nobody understood."""
+"""The status of the site, and the newest event of each family: as `gantry.status` makes them."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
 from dashboard.reading.shapes import LastEvent, LastUnknown
-from dashboard.reading.sources import Sources, iso, lossy, number
+from dashboard.reading.sources import Sources
+from gantry import status as statements
 
-_EVENT_PARTS, _UNKNOWN_PARTS = 6, 8
+
+async def status(sources: Sources) -> dict[str, Any]:
+    """The answer of `/api/status`; its struct is status_shapes.Status."""
+    return statements.document(await _facts(sources), now=datetime.fromtimestamp(sources.now_ms() / 1000, UTC))
 
 
 async def last(sources: Sources, family: str) -> LastEvent | None:
     """`family`: evd or crowd; None when there never was one."""
-    said = lossy(await sources.client.hget(sources.keys.last, family) or b"")
-    if said.count("\n") < _EVENT_PARTS - 1:
-        return None
-    t_ms, event_id, dev, lane, t_rx, body = said.split("\n", _EVENT_PARTS - 1)
-    return LastEvent(
-        family=family.upper(),
-        id=event_id,
-        dev=dev,
-        device=lane,
-        last_utc=number(t_ms) / 1000,
-        received=iso(number(t_rx) // 1000),
-        measure=measure(body),
-    )
+    found = await statements.read_last(sources.client, sources.keys, family)
+    return msgspec.convert(statements.last_document(found, family), LastEvent | None)
 
 
 async def unknown(sources: Sources) -> LastUnknown | None:
     """None when nothing was ever quarantined."""
-    said = lossy(await sources.client.hget(sources.keys.last, "unknown") or b"")
-    if said.count("\n") < _UNKNOWN_PARTS - 1:
-        return None
-    t_ms, event_id, dev, src, t_rx, reason, t_dev, body = said.split("\n", _UNKNOWN_PARTS - 1)
-    return LastUnknown(
-        id=event_id,
-        dev=dev,
-        src=src,
-        last_utc=number(t_ms) / 1000,
-        received=iso(number(t_rx) // 1000),
-        reason=reason,
-        device_time=t_dev,
-        body=body,
-    )
+    found = await statements.read_last(sources.client, sources.keys, "unknown")
+    return msgspec.convert(statements.last_document(found, "unknown"), LastUnknown | None)
+
+
+async def _facts(sources: Sources) -> statements.Facts:
+    async def gather() -> statements.Facts:
+        return await statements.gather(sources.client, sources.keys, sources.books, sources.controls)
+
+    return await sources.cache.get("status", gather)
 
 
 def measure(body: str | bytes) -> dict[str, object]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from gantry.eventlog import Line
+
 
 class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An answer, or a part of one."""
@@ -57,7 +59,7 @@ class LastEvent(Shape, frozen=True):
     id: str
     dev: str
     device: str  # the lane: the id that the platform knows
-    last_utc: float  # accepted, s since the epoch
+    last_utc: int  # accepted, s since the epoch
     received: str
     measure: dict[str, Any]
 
@@ -68,33 +70,11 @@ class LastUnknown(Shape, frozen=True):
     id: str
     dev: str
     src: str
-    last_utc: float
+    last_utc: int
     received: str
     reason: str
     device_time: str
     body: str
-
-
-class Line(Shape, frozen=True):
-    """One line of events.json: how one event, or one measure of it, ended."""
-
-    at: str  # the entry in Redis that it was made of
-    outcome: str  # published, filtered, deduplicated, dead, retried, dropped or skipped
-    id: str
-    family: str | None  # EVD, CROWD
-    device: str
-    dev: str
-    src: str
-    what: str
-    received: str | None
-    ended: str | None
-    detail: str
-    target: str
-    seq: int | None
-    attempts: int | None
-    receipt: str | None
-    letter: str | None
-    measure: dict[str, Any] | None
 
 
 class Lines(Shape, frozen=True):
@@ -102,7 +82,10 @@ class Lines(Shape, frozen=True):
 
     count: int
     events: list[Line]
-    next: str | None = None  # ?cursor= of the next page
+    next: str | None = None  # ?cursor= of what is older
+    cut: bool = False  # so much was looked at without filling the page that older lines may be wanted, too: go on
+    missing: bool = False  # there is no event log: no journal has written in RUNTIME_DIR
+    damaged: bool = False  # a part of the log cannot be read to its end
 
 
 class Held(Shape, frozen=True):
@@ -165,11 +148,11 @@ class Step(Shape, frozen=True):
 
     at_ms: int
     since_ms: int | None  # from its receipt; None: that is not known
-    what: str  # received, pending, accepted, waiting, published, resent, filtered, deduplicated, dead, retried, dropped
+    what: str  # received, in_raw, accepted, waiting, resent, or how a line of the event log ended
     target: str = ""
     lane: str = ""
     seq: int | None = None
-    detail: str = ""
+    detail: str = ""  # reason, original, owner; of waiting: its place in the lane, 1 goes next
     attempts: int | None = None
     entry: str = ""  # the entry in Redis that says so
 
@@ -187,4 +170,4 @@ class Story(Shape, frozen=True):
     steps: list[Step]
     lines: list[Line]
     letters: list[str]  # entry ids in `dead` now
-    unknown: list[str]  # where could not be looked: codes, e.g. older_than_streams, no_event_log
+    unknown: list[str]  # where not all was looked at: {raw,events,receipts,outcomes,lanes,letters,log}_bounded, …

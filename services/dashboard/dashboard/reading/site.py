@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboard.reading import backlogs, history, processes, states
 from dashboard.reading.sources import Sources
 from gantry import ledger as accounts
-from gantry.diagnosis import facts, verdicts
+from gantry.diagnosis import facts, texts, verdicts
 from gantry.streams.controls import Pause
 
 
@@ -93,8 +93,8 @@ async def problems(sources: Sources, language: str) -> states.Problems:
 
 
 def _problems(seen: facts.Facts, language: str) -> list[states.Problem]:
-    _ = language
-    return [states.Problem(cause=p.cause, next=p.step, wrong=p.wrong) for p in verdicts.problems(seen)]
+    found = [(problem, texts.render(problem, language)) for problem in verdicts.problems(seen)]
+    return [states.Problem(code=p.code, cause=t.cause, next=t.step, link=p.link, wrong=p.wrong) for p, t in found]
 
 
 async def now(sources: Sources, language: str) -> states.Now:

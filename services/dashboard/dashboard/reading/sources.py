@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from dashboard.config import Config
 from gantry.clock import Clock
+from gantry.eventlog import EventLog
 from gantry.streams.books import Books
 from gantry.streams.client import Client
 from gantry.streams.controls import Controls
@@ -61,8 +62,9 @@ class Sources:
     books: Books
     controls: Controls
     letters: Letters
-    log: Any
+    log: EventLog
     cache: Cache
+    reading_log: asyncio.Semaphore  # its files are read in threads, a few at a time
 
     def now_ms(self) -> int:
         """By this machine's clock."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.reading.shapes import Held, Line, Rates, Shape
+from dashboard.reading.shapes import Held, Rates, Shape
+from gantry.eventlog import Line
 
 
 class LedgerLines(Shape, frozen=True):
@@ -73,8 +74,10 @@ class Breakers(Shape, frozen=True):
 class Problem(Shape, frozen=True):
     """One thing that a person should know."""
 
+    code: str
     cause: str
     next: str
+    link: str  # where a page shows more: letters, streams, devices, configuration, breaker, or ""
     wrong: bool  # False: somebody wants it so, or it waits for a decision
 
 

@@ -1,62 +1,144 @@
-"""One event from the device's byte to the receipt, and one device in detail."""
+"""One event from the device's byte to the receipt: what is told of it anywhere, put in order."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from datetime import datetime
 
-from dashboard.reading import devices
-from dashboard.reading.shapes import DeviceDetail, Story
-from dashboard.reading.sources import Sources, lossy, number
-from gantry.streams.letters import Wanted
+from dashboard.reading.searching import Found, Standing, Waiting, search
+from dashboard.reading.shapes import Step, Story
+from dashboard.reading.sources import Sources
+from gantry import eventlog
+from gantry.errors import Malformed
+from gantry.eventlog import Line
+from gantry.eventlog.wanted import received_by_id
 
-LETTERS_LOOKED_AT = 5000
+_FINAL = ("published", "filtered", "deduplicated", "dropped")
 
 
 async def story(sources: Sources, event_id: str) -> Story:
     """Everything that is known of it; `found` is False for an id that is nowhere."""
-    _ = sources
+    at = received_by_id(event_id)
+    found = await search(sources, event_id, round(at.timestamp() * 1000) if at else None)
+    page = await _logged(sources, event_id)
+    return told(event_id, found, page, now_ms=sources.now_ms())
+
+
+async def _logged(sources: Sources, event_id: str) -> eventlog.Page:
+    async with sources.reading_log:
+        try:
+            return await asyncio.to_thread(sources.log.find, event_id)
+        except Malformed:  # no id is so long
+            return eventlog.Page(lines=[], next=None)
+
+
+def told(event_id: str, found: Found, page: eventlog.Page, *, now_ms: int) -> Story:
+    """The story. Pure."""
+    lines = _together(found.lines, page.lines)
+    received = _received(found, lines)
+    steps = [
+        *([Step(at_ms=received, since_ms=0, what="received")] if received else []),
+        *(_of_standing(each, received) for each in found.standing),
+        *(_of_line(each, received) for each in lines),
+        *(_of_line(each, received, what="resent") for each in found.resent),
+        *(_of_waiting(each, received, now_ms) for each in found.waiting),
+    ]
+    first = next((each for each in lines if each.src or each.what), lines[0] if lines else None)
     return Story(
-        id=event_id, found=False, dev="", src="", what="", received_ms=0, state="unknown", steps=[], lines=[],
-        letters=[], unknown=[],
-    )  # fmt: skip
-
-
-async def device(sources: Sources, target: str, lane: str) -> DeviceDetail | None:
-    """None for a lane that nobody has ever heard of."""
-    rows = await devices.everything(sources)
-    row = next((each for each in rows if (each.target, each.lane) == (target, lane)), None)
-    if row is None:
-        return None
-    keys = sources.keys
-    fields = [f"{lane}:{name}" for name in ("newest", "attempts", "batch", "reason")]
-    newest, attempts, batch, reason = await sources.client.hmget(keys.lane_state(target), fields)
-    head = await sources.client.lindex(keys.lane(target, lane), 0)
-    letters, more = await _letters(sources, target, lane)
-    known = devices.parse_newest(newest or b"")
-    return DeviceDetail(
-        device=row,
-        newest_measure=dict(known.measure) or None,
-        newest_id=known.event_id,
-        attempts=number(lossy(attempts or b"0")),
-        batch=number(lossy(batch)) if batch else None,
-        reason=lossy(reason or b""),
-        letters=letters,
-        letters_more=more,
-        oldest_waiting_ms=_received_ms(head),
+        id=event_id,
+        found=bool(found.standing or found.waiting or found.letters or lines),
+        dev=next(
+            filter(None, [*(s.dev for s in found.standing), *(w.dev for w in found.waiting), *(x.dev for x in lines)]),
+            "",
+        ),
+        src=next(filter(None, [*(s.src for s in found.standing), *(x.src for x in lines)]), ""),
+        what=first.what if first else "",
+        received_ms=received,
+        state=_state(found, lines),
+        steps=sorted(steps, key=lambda step: step.at_ms),
+        lines=lines,
+        letters=found.letters,
+        unknown=[*found.unknown, *_unread(page)],
     )
 
 
-def _received_ms(item: Any) -> int:
-    """Of a measure in a lane: entry id, event id, dev, seq, t_rx and body, one a line."""
-    parts = (item or b"").split(b"\n", 5)
-    return number(lossy(parts[4])) // 1000 if len(parts) > 4 else 0  # noqa: PLR2004 - the fifth
+def _together(*lists: list[Line]) -> list[Line]:
+    """What the journal has written stands in both; oldest first."""
+    once = {line.at: line for lines in lists for line in lines}
+    return sorted(once.values(), key=lambda line: (line.ended or "", line.at))
 
 
-async def _letters(sources: Sources, target: str, lane: str) -> tuple[int, bool]:
-    """How many letters of this lane are among the newest ones, and whether there are more to look at."""
-    count = looked = 0
-    async for page in sources.letters.pages(Wanted(target=target, device=lane), newest_first=True):
-        count, looked = count + len(page), looked + 100
-        if looked >= LETTERS_LOOKED_AT:
-            return count, True
-    return count, False
+def _received(found: Found, lines: list[Line]) -> int:
+    known = [each.received_ms for each in found.standing] + [each.received_ms for each in found.waiting]
+    known += [_ms(line.received) for line in lines]
+    return min(filter(None, known), default=0)
+
+
+def _state(found: Found, lines: list[Line]) -> str:
+    """Where it is now; of several measures the one that is least far."""
+    if any(each.stream == "raw" for each in found.standing):
+        return "in_raw"
+    if found.standing or found.waiting:
+        return "waiting"
+    if found.letters:
+        return "dead"
+    last = next((line.outcome for line in reversed(lines) if line.outcome in _FINAL), "")
+    return last or "unknown"
+
+
+def _unread(page: eventlog.Page) -> list[str]:
+    said = {"no_event_log": page.missing, "log_bounded": page.cut, "log_damaged": bool(page.damaged)}
+    return [code for code, true in said.items() if true]
+
+
+def _of_standing(each: Standing, received: int) -> Step:
+    """An entry's id is the time of its appending: to raw, or to events once it was accepted."""
+    at = int(each.entry.partition("-")[0])
+    return Step(
+        at_ms=at,
+        since_ms=_since(at, received),
+        what="in_raw" if each.stream == "raw" else "accepted",
+        target=each.target,
+        lane=each.lane,
+        seq=each.seq,
+        entry=f"{each.stream}/{each.entry}",
+    )
+
+
+def _of_waiting(each: Waiting, received: int, now_ms: int) -> Step:
+    return Step(
+        at_ms=now_ms,
+        since_ms=_since(now_ms, received),
+        what="waiting",
+        target=each.target,
+        lane=each.lane,
+        seq=each.seq,
+        detail=str(each.place),
+    )
+
+
+def _of_line(line: Line, received: int, *, what: str = "") -> Step:
+    at = _ms(line.ended)
+    return Step(
+        at_ms=at,
+        since_ms=_since(at, received),
+        what=what or line.outcome,
+        target=line.target,
+        lane=line.device if line.target else "",
+        seq=line.seq,
+        detail=line.detail,
+        attempts=line.attempts,
+        entry=line.at,
+    )
+
+
+def _since(at: int, received: int) -> int | None:
+    return at - received if received and at else None
+
+
+def _ms(said: str | None) -> int:
+    """Of an ISO text; 0 for what is none."""
+    try:
+        return round(datetime.fromisoformat(said).timestamp() * 1000) if said else 0
+    except ValueError:
+        return 0
