@@ -25,6 +25,16 @@ class Moments:
             return self._never()
         return self._time(ms, "full", _utc(ms, short=0 <= self.now_ms - ms < _DAY_MS))
 
+    def iso(self, said: str | None) -> Markup:
+        """A moment that is written as ISO 8601, to the millisecond; "" and None are never."""
+        if not said:
+            return self._never()
+        try:
+            moment = datetime.fromisoformat(said)
+        except ValueError:
+            return Markup("{}").format(said)
+        return self.exact(moment.timestamp() * 1000)
+
     def exact(self, ms: float | None) -> Markup:
         """Day and time to the millisecond."""
         if not ms:

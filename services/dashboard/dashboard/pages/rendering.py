@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from dashboard import texts
-from dashboard.pages import moments, static
+from dashboard.access.who import NOBODY
+from dashboard.pages import figures, moments, static
 from dashboard.pages.icons import icon
 from dashboard.parts import Parts
 from dashboard.texts import Words
@@ -47,7 +48,7 @@ def page(request: Request, parts: Parts, template: str, *, status: int = 200, **
     given = {
         "t": t,
         "request": request,
-        "who": getattr(request.state, "who", None),
+        "who": getattr(request.state, "who", NOBODY),
         "site": parts.keys.site,
         "now_ms": now_ms,
         "m": moments.Moments(t, now_ms),
@@ -60,6 +61,16 @@ def page(request: Request, parts: Parts, template: str, *, status: int = 200, **
     if request.query_params.get("lang") in texts.LANGUAGES:
         response.set_cookie(LANGUAGE_COOKIE, t.lang, max_age=_YEAR_S, samesite="lax", httponly=True)
     return response
+
+
+def missing(request: Request, parts: Parts) -> HTMLResponse:
+    """There is nothing of that name."""
+    return page(request, parts, "missing.html", status=404)
+
+
+def away(request: Request, parts: Parts) -> HTMLResponse:
+    """Redis does not answer: nothing can be shown, and the page says so."""
+    return page(request, parts, "away.html", status=503)
 
 
 def same(request: Request, **changed: str | None) -> str:
@@ -80,6 +91,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(icon=icon, static=static.address, pages=PAGES, version=version("gantry"), query=query)
+    made.globals.update(shares=figures.shares, device_address=device_address, event_address=event_address)
     made.filters["pretty"] = pretty
     return made
 
@@ -88,6 +100,16 @@ def query(path: str, **values: object) -> str:
     """An address with those of its query values that are not empty."""
     given = {name: str(value) for name, value in values.items() if value not in ("", None)}
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def device_address(target: str, lane: str) -> str:
+    """The page of one device, whatever its name holds."""
+    return f"/devices/{quote(target, safe='')}/{quote(lane, safe='')}"
+
+
+def event_address(event_id: str) -> str:
+    """The story of one event."""
+    return f"/events/{quote(event_id, safe='')}"
 
 
 def pretty(value: object) -> str:

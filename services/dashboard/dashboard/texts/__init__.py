@@ -11,6 +11,7 @@ from typing import Any
 LANGUAGES = ("en", "es")
 DEFAULT = "en"
 _GROUPING = {"en": (",", "."), "es": (".", ",")}
+_SIZES = ("B", "kB", "MB", "GB", "TB")
 _THIN = "\N{NO-BREAK SPACE}"
 
 
@@ -54,6 +55,13 @@ class Words:
         if days < 2:  # noqa: PLR2004 - the same
             return _pair(hours, "h", minutes % 60, "min")
         return _pair(days, "d", hours % 24, "h")
+
+    def size(self, count: int) -> str:
+        """Bytes: 12.3 MB."""
+        value, unit = float(count), 0
+        while value >= 1000 and unit < len(_SIZES) - 1:  # noqa: PLR2004 - decimal units
+            value, unit = value / 1000, unit + 1
+        return f"{self.number(value, 1 if unit else 0)}{_THIN}{_SIZES[unit]}"
 
     def ago(self, seconds: float) -> str:
         return self("time.ago", time=self.duration(seconds))
