@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from gantry.diagnosis import facts, words
-from gantry.diagnosis.facts import Facts, Process, Server
+from gantry.diagnosis import facts, processes, words
+from gantry.diagnosis.facts import Facts, Server
+from gantry.diagnosis.phrases import Problem
+from gantry.diagnosis.processes import Process, Recorder
 from gantry.diagnosis.texts import render
-from gantry.diagnosis.verdicts import Problem, problems
+from gantry.diagnosis.verdicts import problems
 from gantry.settings import Settings
 from gantry_cli.connection import NoAnswer, opened
 from gantry_cli.output import Output
@@ -68,6 +70,8 @@ def report(seen: Facts, found: list[Problem]) -> dict[str, Any]:
         "pauses": [asdict(pause) for pause in seen.pauses],
         "held_lanes": len(seen.held),
         "holds": [asdict(held) for held in seen.held],
+        "journal": seen.journal and asdict(seen.journal),
+        "backlogs": [asdict(each) for each in seen.backlogs],
         "over_limit": [{"target": o.target, "lane": o.lane, **asdict(o.overrun)} for o in seen.overdrives],
     }
 
@@ -85,7 +89,29 @@ def text(seen: Facts) -> list[str]:
     rows = [f"server    {seen.server.product} answers, {durable}", f"memory    {_memory(seen.server)}"]
     rows += [f"services  {_services(seen.processes, seen.now_ms // 1000)}", *_ledger(seen)]
     rows += [f"breakers  {breakers}", f"leases    {leases}"]
+    return [*rows, *_devices(seen)]
+
+
+def _devices(seen: Facts) -> list[str]:
+    """What is connected, as far as the services say so."""
+    rows = []
+    if found := processes.recorders(seen.processes):
+        rows.append(f"recorders {', '.join(_recorder(each, seen.now_ms) for each in found)}")
+    if doors := processes.endpoints(seen.processes):
+        last = max(each.last_push_ms for each in doors)
+        counts = f"{sum(each.pushes for each in doors)} pushes, {sum(each.refused for each in doors)} refused"
+        rows.append(f"counters  {counts}{f', the last {_ago(last, seen.now_ms)} ago' if last else ''}")
     return rows
+
+
+def _recorder(each: Recorder, now_ms: int) -> str:
+    state = "connected" if each.said.connected else "not connected"
+    spooled = f", {each.said.spooled} spooled" if each.said.spooled else ""
+    return f"{each.name} {state} ({_ago(each.said.since_ms, now_ms)}{spooled})"
+
+
+def _ago(at_ms: int, now_ms: int) -> str:
+    return words.duration(max(0, now_ms - at_ms) / 1000)
 
 
 def _memory(server: Server) -> str:
@@ -95,8 +121,8 @@ def _memory(server: Server) -> str:
     return f"{words.size(server.used)} of {words.size(server.maximum)} ({server.percent:.0f} %), {step}"
 
 
-def _services(processes: Iterable[Process], now: int) -> str:
-    each = [f"{p.service} {p.state} ({words.duration(max(0, now - p.since))}, {p.version})" for p in processes]
+def _services(found: Iterable[Process], now: int) -> str:
+    each = [f"{p.service} {p.state} ({words.duration(max(0, now - p.since))}, {p.version})" for p in found]
     return ", ".join(each) or "none alive"
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from gantry.diagnosis import causes
@@ -224,3 +226,28 @@ async def test_no_server_is_one_plain_line(nowhere, said):
 async def test_no_server_as_json(nowhere, said):
     assert await status.run(nowhere, said, as_json=True) == 1
     assert said.document["ok"] is False and "REDIS_URL" in said.document["problems"][0]["cause"]
+
+
+async def test_what_is_connected_is_shown_as_the_services_say_it(healthy, config, said):
+    now_ms = int((await healthy.client.time())[0]) * 1000
+    recorder = {"host": "10.0.0.12", "connected": True, "since_ms": now_ms - 9_000_000, "spooled": 3}
+    settings = {"CAMERA_PASS": {"value": "***", "origin": "file"}}
+    spoken = {"says": json.dumps({"recorders": {"north": recorder}}), "settings": json.dumps(settings)}
+    await alive(healthy, "ingest-dahua", **spoken)
+    await alive(healthy, "ingest-axis", says=json.dumps({"pushes": 7, "refused": 1, "last_push_ms": now_ms - 4000}))
+    assert await status.run(config, said, as_json=False) == 0
+    assert "recorders north connected (2.5 h, 3 spooled)" in said.text
+    assert "counters  7 pushes, 1 refused, the last " in said.text
+
+
+async def test_what_services_say_is_told_to_programs(healthy, config, said):
+    settings = {"CAMERA_PASS": {"value": "***", "origin": "file"}}
+    vpn = {"vpn": {"iface": "ppp0", "up": False}}
+    await alive(healthy, "ingest-dahua", says=json.dumps(vpn), settings=json.dumps(settings))
+    assert await status.run(config, said, as_json=True) == 1
+    [problem] = said.document["problems"]
+    assert (problem["code"], problem["link"]) == ("vpn-down", "configuration")
+    assert problem["cause"] == "the VPN is down: interface ppp0 of host-ingest-dahua"
+    [service] = [each for each in said.document["services"] if each["service"] == "ingest-dahua"]
+    assert (service["says"], service["settings"]) == (vpn, settings)
+    assert said.document["journal"] is None and said.document["backlogs"] == []

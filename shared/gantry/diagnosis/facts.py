@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gantry import topology
+from gantry.diagnosis import backlog, processes
+from gantry.diagnosis.backlog import Backlog
+from gantry.diagnosis.processes import Process
 from gantry.ledger import Ledger
 from gantry.pace import Overrun
 from gantry.streams import durability
@@ -21,19 +24,6 @@ from gantry.topology import Topology
 _SCAN = 1000  # keys the server looks at per step
 NOBODY = "nobody"
 _CHUNK = 1000  # lanes asked about per round trip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """A running process, as it says itself."""
-
-    service: str
-    instance: str
-    state: str  # ready, unready, stalled
-    reason: str
-    since: int  # s since the epoch
-    version: str
-    configuration: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +96,13 @@ class Server:
         return tuple(step for step, limit in LADDER.items() if self.percent >= limit)
 
 
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Where the journal stands, once there is one."""
+
+    behind: int  # entries of receipts and outcomes that are not in its files yet
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """A site at about one instant."""
@@ -120,16 +117,20 @@ class Facts:
     overdrives: tuple[Overdrive, ...]
     quota: int  # units that one device may hold
     now_ms: int  # since the epoch, on the server's clock
+    journal: Journal | None = None  # None: no journal has ever read on this site
+    backlogs: tuple[Backlog, ...] = ()  # the long ones
 
 
 async def gather(client: Client, keys: Topology, books: Books, controls: Controls, quota: int) -> Facts:
     """Ask the server everything. `quota`: units that one device may hold."""
     begun = await client.exists(keys.raw, keys.events) == 2  # noqa: PLR2004 - both
-    now = await now_ms(client)
+    now, alive = await now_ms(client), await processes.read(client, keys)
+    ledger = await books.read() if begun else None
+    waiting = ledger.outcomes["waiting"] if ledger else 0
     return Facts(
         server=await server(client),
-        processes=await processes(client, keys),
-        ledger=await books.read() if begun else None,
+        processes=alive,
+        ledger=ledger,
         breakers=await breakers(controls, now),
         holders=await holders(client, keys),
         pauses=await controls.pauses(now),
@@ -137,7 +138,21 @@ async def gather(client: Client, keys: Topology, books: Books, controls: Control
         overdrives=await overdrives(client, keys),
         quota=quota,
         now_ms=now,
+        journal=await journal(client, keys) if begun else None,
+        backlogs=await backlog.read(client, keys, waiting, processes.limits(alive)),
     )
+
+
+async def journal(client: Client, keys: Topology) -> Journal | None:
+    """Both of its groups together; None where no journal has ever read."""
+    behind, consumers = 0, 0
+    for stream in (keys.receipts, keys.outcomes):
+        rows = await client.xinfo_groups(stream) if await client.exists(stream) else []
+        for row in rows:
+            if text(row["name"]) == topology.JOURNAL_GROUP:
+                behind += int(row["pending"]) + int(row.get("lag") or 0)
+                consumers += int(row["consumers"])
+    return Journal(behind) if consumers else None
 
 
 async def server(client: Client) -> Server:
@@ -150,30 +165,6 @@ async def server(client: Client) -> Server:
         weaknesses=tuple(await durability.weaknesses(client)),
         used=int(memory["used_memory"]),
         maximum=int(memory.get("maxmemory", 0)),
-    )
-
-
-async def processes(client: Client, keys: Topology) -> tuple[Process, ...]:
-    """Everything alive, sorted by service; an alive key that runs out meanwhile is left out."""
-    names = sorted([text(key) async for key in client.scan_iter(keys.alive("*", "*"), count=_SCAN)])
-    pipe = client.pipeline(transaction=False)
-    for name in names:
-        pipe.hgetall(name)
-    pairs = zip(names, await pipe.execute() if names else [], strict=True)
-    return tuple(_process(name, _texts(fields)) for name, fields in pairs if fields)
-
-
-def _process(key: str, fields: Mapping[str, str]) -> Process:
-    service, instance = key.rsplit(":", 2)[1:]
-    since = fields.get("since", "")
-    return Process(
-        service=service,
-        instance=instance,
-        state=fields.get("state", "unknown"),
-        reason=fields.get("reason", ""),
-        since=int(since) if since.isdecimal() else 0,
-        version=fields.get("version", ""),
-        configuration=fields.get("configuration", ""),
     )
 
 

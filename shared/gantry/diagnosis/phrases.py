@@ -65,6 +65,16 @@ class Some:
 Value: TypeAlias = "str | int | Phrase | Word | Heard | Span | Moment | Figure | Some"
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that a person should know: `cause.<code>` and `step.<code>` of the catalogues with these values."""
+
+    code: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+    wrong: bool = True  # False: somebody wants it so, or it waits for a decision; nothing is broken
+    link: str = ""  # where a dashboard shows more: letters, streams, devices, configuration, breaker
+
+
 def counted(key: str, count: int, **values: Value) -> Phrase:
     """`<key>.one` or `<key>.many`, with `{count}`."""
     return Phrase(f"{key}.{'one' if count == 1 else 'many'}", {"count": count, **values})

@@ -12,8 +12,7 @@ from importlib import resources
 from typing import Any
 
 from gantry.diagnosis import words
-from gantry.diagnosis.phrases import Figure, Heard, Moment, Phrase, Some, Span, Value, Word
-from gantry.diagnosis.verdicts import Problem
+from gantry.diagnosis.phrases import Figure, Heard, Moment, Phrase, Problem, Some, Span, Value, Word
 
 LANGUAGES = ("en", "es")
 DEFAULT = "en"  # what processes speak

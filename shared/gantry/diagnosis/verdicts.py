@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 
-from gantry.diagnosis import causes, sentences
-from gantry.diagnosis.facts import NOBODY, Breaker, Facts, HeldLane, Holder, Overdrive, Process, Server
-from gantry.diagnosis.phrases import Figure, Heard, Phrase, Some, Span, Value, Word
+from gantry.diagnosis import causes, outposts, sentences
+from gantry.diagnosis.backlog import Backlog
+from gantry.diagnosis.facts import NOBODY, Breaker, Facts, HeldLane, Holder, Overdrive, Server
+from gantry.diagnosis.phrases import Figure, Heard, Phrase, Problem, Some, Span, Value, Word
+from gantry.diagnosis.processes import Process, Setting
 from gantry.ledger import Ledger
 from gantry.streams.controls import By, Pause
 from gantry.streams.lanes import LONGEST_LEGAL_DELAY_S
@@ -16,16 +17,8 @@ from gantry.topology import PROCESSOR_DUTY
 SOURCES = ("ingest-dahua", "ingest-axis")
 NEEDED = ("processor", "publisher")
 SOON_H = 24.0
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that a person should know: `cause.<code>` and `step.<code>` of the catalogues with these values."""
-
-    code: str
-    values: Mapping[str, Value] = field(default_factory=dict)
-    wrong: bool = True  # False: somebody wants it so, or it waits for a decision; nothing is broken
-    link: str = ""  # where a dashboard shows more: letters, streams, devices, configuration, breaker
+BEHIND = 10_000  # entries that a journal may be behind
+OWN = {"INSTANCE", "METRICS_PORT"}  # each process has its own
 
 
 def problems(facts: Facts) -> list[Problem]:
@@ -33,13 +26,17 @@ def problems(facts: Facts) -> list[Problem]:
     return [
         *_of_server(facts.server),
         *_of_processes(facts.processes),
+        *outposts.problems(facts.processes, facts.now_ms),
         *_of_ledger(facts.ledger),
         *_of_breakers(facts.breakers),
         *_of_pauses(facts.pauses, facts.now_ms),
         *_of_holders(facts.holders, facts.processes),
         *_of_lanes(facts.held, facts.now_ms),
         *_of_overdrives(facts.overdrives, facts.quota),
+        *_of_backlogs(facts.backlogs, facts.overdrives),
         *_of_letters(facts.ledger),
+        *_of_journal(facts),
+        *_of_settings(facts.processes),
     ]
 
 
@@ -58,8 +55,9 @@ def _of_processes(processes: tuple[Process, ...]) -> Iterator[Problem]:
             yield Problem("service-missing", {"service": service})
     if not alive.intersection(SOURCES):
         yield Problem("source-missing")
+    lost = outposts.unattached(processes)  # said in its own words
     for process in processes:
-        if process.state != "ready":
+        if process.state != "ready" and not any(outposts.explains(each, process) for each in lost):
             values: dict[str, Value] = {"service": process.service, "instance": process.instance}
             values["state"] = Word("process_state", process.state)
             values["reason"] = Heard(process.reason) if process.reason else Phrase("process.no_reason")
@@ -144,3 +142,41 @@ def _of_letters(ledger: Ledger | None) -> Iterator[Problem]:
     events, measures = (ledger.events["dead_in"], ledger.outcomes["dead_out"]) if ledger else (0, 0)
     if events or measures:
         yield Problem("letters-wait", {"events": events, "measures": measures}, wrong=False, link="letters")
+
+
+def _of_backlogs(backlogs: tuple[Backlog, ...], overdrives: tuple[Overdrive, ...]) -> Iterator[Problem]:
+    """What is over its limit has been named already."""
+    named = {(each.target, each.lane) for each in overdrives}
+    for each in backlogs:
+        if (each.target, each.lane) not in named:
+            values: dict[str, Value] = {"target": each.target, "lane": each.lane, "waiting": each.waiting}
+            yield Problem("backlog-long", {**values, "span": Span(each.hours * 3600)}, wrong=False, link="devices")
+
+
+def _of_journal(facts: Facts) -> Iterator[Problem]:
+    """Only where there has been a journal: without one, nothing is missing."""
+    if facts.journal is None:
+        return
+    behind: dict[str, Value] = {"count": facts.journal.behind}
+    if not any(process.service == "journal" for process in facts.processes):
+        yield Problem("journal-missing", behind, wrong=False)
+    elif facts.journal.behind > BEHIND:
+        yield Problem("journal-behind", behind, wrong=False, link="streams")
+    if skipped := facts.ledger.beside.get("journal_skipped", 0) if facts.ledger else 0:
+        yield Problem("journal-skipped", {"count": skipped}, wrong=False, link="streams")
+
+
+def _of_settings(processes: tuple[Process, ...]) -> Iterator[Problem]:
+    """Processes of one service that were started with different settings."""
+    for service in dict.fromkeys(process.service for process in processes):
+        here = [process for process in processes if process.service == service]
+        if len({process.configuration for process in here}) > 1:
+            values: dict[str, Value] = {"service": service, "count": len(here), "settings": _differing(here)}
+            yield Problem("settings-differ", values, wrong=False, link="configuration")
+
+
+def _differing(processes: list[Process]) -> Value:
+    """The names of the settings that are not the same for all."""
+    names = sorted({name for process in processes for name in process.settings} - OWN)
+    found = [n for n in names if len({process.settings.get(n, Setting()).value for process in processes}) > 1]
+    return Some(tuple(found)) if found else Phrase("process.settings_untold")
