@@ -7,12 +7,13 @@ import os
 import sys
 from functools import partial
 
-from dashboard import app, service, texts
+from dashboard import access, app, service, texts
 from dashboard.config import Config
 from dashboard.live import Live
 from dashboard.parts import Parts
 from dashboard.reading import Reading
 from dashboard.reading.sources import Cache, Sources
+from dashboard.reading.tail import Tail
 from gantry import runtime
 from gantry.clock import SystemClock
 from gantry.eventlog import EventLog
@@ -58,8 +59,9 @@ def parts(config: Config, client: Client) -> Parts:
         letters=letters,
         log=log,
         reading=reading,
-        live=Live(reading),
+        live=Live(reading, Tail(client, keys)),
         texts=texts.load(),
+        access=access.build(config, client, calls, keys, clock),
     )
 
 
@@ -69,7 +71,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     made = parts(config, client)
     health = Health(made.clock)
     presence = Presence(service=NAME, config=config, calls=made.calls, keys=made.keys, health=health, clock=made.clock)
-    work = partial(service.run, app.build(made), made.live, config)
+    work = partial(service.run, app.build(made), [made.live.run, *access.workers(made)], config)
     try:
         await runtime.run_workers([runtime.serve_health(health, config.metrics_port), presence.run, work], stop)
     finally:

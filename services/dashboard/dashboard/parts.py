@@ -35,4 +35,4 @@ class Parts:
     reading: Reading
     live: Live
     texts: Texts
-    access: Any = None
+    access: Any  # access.gate.Access

@@ -1,24 +1,24 @@
-"""The dashboard's loops: the page's server, and the one poller behind all live streams."""
+"""The dashboard's loops: the page's server, the one poller behind all live streams, and what access needs."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 from starlette.applications import Starlette
 
 from dashboard.config import Config
-from dashboard.live import Live
 from gantry import web
-from gantry.runtime import run_workers
+from gantry.runtime import Worker, run_workers
 
 GRACE_S = 12.0  # uvicorn gives requests under way ten
 
 
-async def run(app: Starlette, live: Live, config: Config, stop: asyncio.Event) -> None:
-    """Serve until `stop`. Raises CannotListen."""
+async def run(app: Starlette, beside: Sequence[Worker], config: Config, stop: asyncio.Event) -> None:
+    """Serve until `stop`, with the loops that work beside. Raises CannotListen."""
     page = partial(_serve, app, config)
-    await run_workers([page, live.run], stop, grace_s=GRACE_S)
+    await run_workers([page, *beside], stop, grace_s=GRACE_S)
 
 
 async def _serve(app: Starlette, config: Config, stop: asyncio.Event) -> None:

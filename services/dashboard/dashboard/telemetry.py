@@ -33,6 +33,11 @@ def live_refused() -> None:
     log.warning("live_refused", reason="too many watch already")
 
 
+def live_ended(count: int, reason: str) -> None:
+    """The server is away: the streams end, and browsers ask again."""
+    log.warning("live_ended", streams=count, reason=reason)
+
+
 def request_failed(route: str, error: Exception) -> None:
     """A bug: the stack, without the request's own words."""
     log.error("request_failed", route=route, error=type(error).__name__, exc_info=error)

@@ -79,6 +79,7 @@ async def live(parts: Parts, asked: Asked) -> Response:
     if parts.live.full:
         telemetry.live_refused()
         return fault(503, "too many watch already; ask /api/status from time to time")
+    await parts.reading.now(asked["lang"])  # while the server is away, say so instead of beginning
 
     async def told() -> AsyncIterator[ServerSentEvent]:
         async for event, data in parts.live.watch(asked["lang"]):
