@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from gantry.diagnosis import causes, outposts, sentences
 from gantry.diagnosis.backlog import Backlog
 from gantry.diagnosis.facts import NOBODY, Breaker, Facts, HeldLane, Holder, Overdrive, Server
-from gantry.diagnosis.phrases import Figure, Heard, Phrase, Problem, Some, Span, Value, Word
+from gantry.diagnosis.phrases import Figure, Heard, Phrase, Problem, Some, Span, Value, Word, counted
 from gantry.diagnosis.processes import Process, Setting
 from gantry.ledger import Ledger
 from gantry.streams.controls import By, Pause
@@ -157,13 +157,13 @@ def _of_journal(facts: Facts) -> Iterator[Problem]:
     """Only where there has been a journal: without one, nothing is missing."""
     if facts.journal is None:
         return
-    behind: dict[str, Value] = {"count": facts.journal.behind}
+    behind = {"entries": counted("journal.entries", facts.journal.behind)}
     if not any(process.service == "journal" for process in facts.processes):
         yield Problem("journal-missing", behind, wrong=False)
     elif facts.journal.behind > BEHIND:
         yield Problem("journal-behind", behind, wrong=False, link="streams")
     if skipped := facts.ledger.beside.get("journal_skipped", 0) if facts.ledger else 0:
-        yield Problem("journal-skipped", {"count": skipped}, wrong=False, link="streams")
+        yield Problem("journal-skipped", {"entries": counted("journal.entries", skipped)}, wrong=False, link="streams")
 
 
 def _of_settings(processes: tuple[Process, ...]) -> Iterator[Problem]:
