@@ -12,6 +12,7 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 _PORT = re.compile(r":[0-9]{1,5}$")
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")  # printable ASCII without space and backslash
 _LONGEST_PATH = 2000
+_ORIGIN = re.compile(r"(https?)://([^/?#@\s]+)")
 
 
 def host_allowed(host: str, names: Collection[str]) -> bool:
@@ -40,13 +41,13 @@ def from_our_own_page(*, host: str, origin: str | None, site: str | None) -> boo
         return False
     if origin is None:
         return site is not None
-    parts = urlsplit(origin)
-    return parts.scheme in ("http", "https") and _host_of(parts.netloc, parts.scheme) == _host_of(host, parts.scheme)
+    found = _ORIGIN.fullmatch(origin.lower())
+    return found is not None and _host_of(found[2], found[1]) == _host_of(host.lower(), found[1])
 
 
 def _host_of(netloc: str, scheme: str) -> str:
-    """In small letters and without the port that the scheme has anyhow."""
-    return netloc.strip().lower().removesuffix(":443" if scheme == "https" else ":80")
+    """Without the port that the scheme has anyhow."""
+    return netloc.strip().removesuffix(":443" if scheme == "https" else ":80")
 
 
 def local_path(asked: str) -> str:

@@ -19,7 +19,7 @@ from gantry.topology import Topology
 
 IDLE_MS = 12 * 3_600_000
 LONGEST_MS = 7 * 86_400_000
-_RENEWED_EVERY_MS = 60_000  # not with each request
+RENEWED_EVERY_MS = 60_000  # not with each request
 _TOKEN_BYTES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -61,13 +61,13 @@ class Sessions:
             fields = {text(field): text(value) for field, value in found.items()}
             stored = {str(role): text(each or b"") for role, each in zip(ACCOUNTS, accounts, strict=True)}
             session = _session(name, fields, stored)
-            if session is None:
+            lives_ms = min(IDLE_MS, int(fields.get("ends", "0")) - (int(seconds) * 1000 + int(us) // 1000))
+            if session is None or lives_ms <= 0:
                 if fields:
                     await self._client.delete(key)
                 return None
-            ends_in = int(fields.get("ends", "0")) - (int(seconds) * 1000 + int(us) // 1000)
-            if left_ms < min(IDLE_MS, ends_in) - _RENEWED_EVERY_MS:
-                await self._client.pexpire(key, max(1, min(IDLE_MS, ends_in)))
+            if left_ms < lives_ms - RENEWED_EVERY_MS:
+                await self._client.pexpire(key, lives_ms)
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
             raise Unavailable(f"session: {error}") from error
         return session
