@@ -49,6 +49,11 @@ async def survey(letters: Letters, scope: Scope, clock: Clock) -> Survey:
     """
     newest, until = await letters.newest(), clock.monotonic() + LONGEST_S
     found = Survey(newest)
+    if scope.one:
+        letter = await letters.get(scope.entry_id)
+        if letter:
+            found.add(letter)
+        return found
     if not newest:
         return found
     async for page in letters.pages(scope.wanted, last=newest):
