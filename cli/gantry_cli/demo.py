@@ -31,7 +31,7 @@ from gantry_cli.picture import Picture
 from gantry_cli.ports import Ports
 from gantry_cli.supervisor import Supervisor
 from gantry_cli.watch import Watch
-from gantry_cli.world import World
+from gantry_cli.world import World, near
 
 ROOT = Path("var")
 READY_S = 20.0
@@ -195,7 +195,7 @@ async def _close(stage: _Stage, before: Ledger) -> int:
     stage.out.lines(audit.text(books))
     reason = failure(books, before)
     if reason:
-        stage.out.error(f"{reason}; see {_near(stage.world.folders.logs)}")
+        stage.out.error(f"{reason}; see {near(stage.world.folders.logs)}")
         return EX_FAILED
     return 0
 
@@ -224,13 +224,16 @@ def failure(books: Audit, before: Ledger) -> str:
 
 
 def _where_to_look(scene: World, services: list[Program], server: Embedded, asking: str) -> list[str]:
+    runtime = near(scene.folders.runtime)
     return [
+        f"dashboard: {plan.dashboard_url(services[0].environ)}",
+        f"to act there, log in as {scene.operator}",
         *up.endpoints(services),
         f"what the agent was given: {scene.agent_url}/twin/measures",
         f"ask: {asking} status | streams | audit",
-        f"ask the server: redis-cli -s {_near(server.socket)}",
-        f"logs: {_near(scene.folders.logs)}/   secrets of this run: {_near(scene.folders.secrets)}/",
-        "the ledger counts from the first demo in this folder; rm -r var/redis begins anew",
+        f"ask the server: redis-cli -s {near(server.socket)}",
+        f"logs: {near(scene.folders.logs)}/   secrets of this run: {near(scene.folders.secrets)}/",
+        f"the ledger counts from the first demo in this folder; rm -r var/redis {runtime} begins anew",
         "Ctrl-C stops everything, in flow order",
     ]
 
@@ -238,10 +241,4 @@ def _where_to_look(scene: World, services: list[Program], server: Embedded, aski
 def _asking(here: Mapping[str, str]) -> str:
     """The command that asks the demo, whatever server and site the settings here name."""
     off = [f"{name}= " for name in ("REDIS_URL", "REDIS_URL_FILE", "GANTRY_SITE") if here.get(name)]
-    return "".join(off) + _near(Path(plan.script("gantry")[-1]))
-
-
-def _near(path: Path) -> str:
-    """As one would type it here."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    return "".join(off) + near(Path(plan.script("gantry")[-1]))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashboard.config import Config as Dashboard
 from gantry import devices, maps
 from gantry.errors import SettingsError
 from gantry.settings import Settings, load
@@ -14,11 +15,13 @@ from gantry_cli.child import Program
 from gantry_cli.provision.config import Config as Provision
 from ingest_axis.config import Config as IngestAxis
 from ingest_dahua.config import Config as IngestDahua
+from journal.config import Config as Journal
 from processor.config import Config as Processor
 from publisher.config import Config as Publisher
 
-SOURCE, PROCESS, PUBLISH = 10, 20, 30  # stages: the lowest stop first
+SOURCE, PROCESS, PUBLISH, SHOW = 10, 20, 30, 35  # stages: the lowest stop first; those that only read last
 METRICS = "METRICS_PORT"
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ SERVICES = (
     Service("ingest-axis", IngestAxis, 9102, SOURCE, ("AXIS_TLS_CERT", "AXIS_TLS_KEY")),
     Service("processor", Processor, 9103, PROCESS),
     Service("publisher", Publisher, 9110, PUBLISH),
+    Service("journal", Journal, 9104, SHOW),
+    Service("dashboard", Dashboard, 9105, SHOW),
 )
 
 
@@ -104,6 +109,13 @@ def services_of(choice: Choice, publishers: int) -> list[tuple[str, Service, int
 def script(name: str, *arguments: str) -> tuple[str, ...]:
     """The command of a console script of this very installation."""
     return (sys.executable, str(Path(sys.executable).parent / name), *arguments)
+
+
+def dashboard_url(environ: Mapping[str, str]) -> str:
+    """Where a browser on this machine finds the dashboard. Raises SettingsError."""
+    config = load(Dashboard, {name: value for name, value in environ.items() if name != METRICS})
+    host = "127.0.0.1" if config.dashboard_host in _EVERYWHERE else config.dashboard_host
+    return f"http://{f'[{host}]' if ':' in host else host}:{config.dashboard_port}"
 
 
 def setting_names() -> set[str]:

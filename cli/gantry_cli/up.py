@@ -47,7 +47,9 @@ def _run_here(choice: plan.Choice, environ: Mapping[str, str], out: Output, publ
             return EX_FAILED
         environ = {**environ, "REDIS_URL": server.url}
     programs = plan.programs(choice, environ, Ports().free, publishers=publishers)
-    return asyncio.run(_serve(programs, server, out))
+    return asyncio.run(
+        _serve(programs, server, out, [f"dashboard: {plan.dashboard_url(environ)}", *endpoints(programs)])
+    )
 
 
 def start_server(out: Output, *, demo: bool) -> Embedded | None:
@@ -65,13 +67,13 @@ def start_server(out: Output, *, demo: bool) -> Embedded | None:
     return server
 
 
-async def _serve(programs: Sequence[Program], server: Embedded | None, out: Output) -> int:
+async def _serve(programs: Sequence[Program], server: Embedded | None, out: Output, hints: Sequence[str]) -> int:
     stop = stop_on_signals()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, stop.set)  # the terminal was closed
     supervisor = Supervisor(say=lambda sentence: out.lines([f"gantry: {sentence}"]), clock=SystemClock(), server=server)
     try:
         supervisor.start(programs)
-        out.lines(endpoints(programs))
+        out.lines(hints)
         out.lines(["Ctrl-C stops everything, in flow order"])
         await supervisor.run(stop)
         out.lines(["stopping: what is in hand is finished first"])
@@ -85,4 +87,8 @@ async def _serve(programs: Sequence[Program], server: Embedded | None, out: Outp
 
 def endpoints(programs: Sequence[Program]) -> list[str]:
     """Where each process can be asked how it is."""
-    return [f"{each.name}: http://127.0.0.1:{each.metrics_port}/metrics" for each in programs if each.metrics_port]
+    return [
+        f"metrics of {each.name}: http://127.0.0.1:{each.metrics_port}/metrics"
+        for each in programs
+        if each.metrics_port
+    ]

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gantry import certificates, topology
+from gantry.accounts import new_password
 from gantry_cli.child import Program
 from gantry_cli.plan import script, setting_names
 from gantry_cli.ports import Ports
@@ -22,6 +23,7 @@ SEED = 1
 USER = "admin"
 PRODUCER, AGENT = 0, 40  # stages: producers stop before every service, the agent after
 RECORDER_NAME, COUNTER_NAME, AGENT_NAME = "twin-recorder", "twin-counter", "twin-agent"
+OPERATOR_FILE = "operator-password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,11 @@ class Folders:
     def logs(self) -> Path:
         return self.root / "log"
 
+    @property
+    def runtime(self) -> Path:
+        """Not var/runtime: a real journal's files and the demo's are not one log."""
+        return self.secrets / "runtime"
+
     def secret(self, name: str) -> Path:
         return self.secrets / name
 
@@ -55,6 +62,13 @@ class World:
     agent_port: int
     recorder_port: int
     axis_port: int
+    dashboard_port: int
+
+    @property
+    def operator(self) -> str:
+        """Who may act on the dashboard of this demo, and where that is written down."""
+        path = self.folders.secret(OPERATOR_FILE)
+        return f"operator, password {self._read(OPERATOR_FILE)} (from {near(path)})"
 
     @property
     def agent_url(self) -> str:
@@ -78,6 +92,9 @@ class World:
             "IOTA_JSON_BASE": f"{self.agent_url}/iot/json",
             "IOTA_APIKEY_EVD_FILE": str(self.folders.secret("apikey-evd")),
             "IOTA_APIKEY_CRWD_FILE": str(self.folders.secret("apikey-crowd")),
+            "RUNTIME_DIR": str(self.folders.runtime),
+            "DASHBOARD_PORT": str(self.dashboard_port),
+            "DASHBOARD_PASSWORD_FILE": str(self.folders.secret(OPERATOR_FILE)),
             "IOTA_MAX_PER_MINUTE": "6000",  # so that the counters' history flows
             "IOTA_BURST": "100",
         }
@@ -118,10 +135,17 @@ def make(root: Path, ports: Ports, *, now: datetime) -> World:
     certificates.init(folders.certs, [], now=now)
     for name in ("camera-password", "axis-token", *(f"apikey-{target}" for target in topology.TARGETS)):
         _write_secret(folders.secret(name), secrets.token_hex(16))
+    _write_secret(folders.secret(OPERATOR_FILE), new_password())
     folders.logs.mkdir(parents=True, exist_ok=True)
     for log in folders.logs.glob("*.log"):
         log.unlink()
-    return World(folders, ports.free(4080), ports.free(8080), ports.free(4443))
+    return World(folders, ports.free(4080), ports.free(8080), ports.free(4443), ports.free(5000))
+
+
+def near(path: Path) -> str:
+    """As one would type it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def _write_secret(path: Path, value: str) -> None:

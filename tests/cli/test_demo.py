@@ -34,9 +34,14 @@ def test_the_demo_publishes_balances_and_ends_by_itself(short_folder):
     assert sum(" | received " in line for line in lines) >= 2
     [measures] = [line for line in lines if line.startswith("measures  ")]
     assert "published 0" not in measures and "waiting 0" in measures and "dead_out 0" in measures
-    secrets = [path.read_text() for path in (short_folder / "var/demo").iterdir() if path.is_file()]
-    everything = said.stdout + said.stderr + "".join(p.read_text() for p in (short_folder / "var/log").iterdir())
-    assert len(secrets) == 4 and not any(secret in everything for secret in [*secrets, "a-real-key"])
+    secrets = {path.name: path.read_text() for path in (short_folder / "var/demo").iterdir() if path.is_file()}
+    logs = "".join(path.read_text() for path in (short_folder / "var/log").iterdir())
+    operator = secrets.pop("operator-password")
+    assert operator in said.stdout and operator not in logs  # printed, since it is a demo
+    everything = said.stdout + said.stderr + logs
+    assert len(secrets) == 4 and not any(secret in everything for secret in [*secrets.values(), "a-real-key"])
+    events = (short_folder / "var/demo/runtime/events.json").read_bytes()
+    assert events.count(b'"outcome":"published"') > 0 and events.endswith(b"\n")
     assert "Traceback" not in everything
     refused = subprocess.run(
         [*GANTRY, "up"],

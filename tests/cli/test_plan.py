@@ -57,10 +57,10 @@ def test_wrong_and_missing_settings_of_all_services_come_together():
 
 def test_a_source_that_nobody_configured_is_left_out(counters):
     choice = plan.choose({**RECORDER, **PUBLISHER})
-    assert names(choice.services) == ["ingest-dahua", "processor", "publisher"]
+    assert names(choice.services) == ["ingest-dahua", "processor", "publisher", "journal", "dashboard"]
     assert names(choice.left_out) == ["ingest-axis"]
     choice = plan.choose({**counters, **PUBLISHER})
-    assert names(choice.services) == ["ingest-axis", "processor", "publisher"]
+    assert names(choice.services) == ["ingest-axis", "processor", "publisher", "journal", "dashboard"]
     assert names(choice.left_out) == ["ingest-dahua"]
 
 
@@ -78,7 +78,8 @@ def test_each_process_has_a_metrics_port_and_an_instance_of_its_own():
     environ = {**RECORDER, **PUBLISHER, "INSTANCE": "here", "METRICS_PORT": "nonsense"}
     programs = plan.programs(plan.choose(environ), environ, lambda wanted: wanted + 1000, publishers=2)
     ports = {program.name: program.metrics_port for program in programs}
-    assert ports == {"publisher-1": 10110, "publisher-2": 10111, "processor": 10103, "ingest-dahua": 10101}
+    flow = {"publisher-1": 10110, "publisher-2": 10111, "processor": 10103, "ingest-dahua": 10101}
+    assert ports == {"journal": 10104, "dashboard": 10105, **flow}
     assert {program.environ["METRICS_PORT"] for program in programs} == {str(port) for port in ports.values()}
     assert {program.environ["INSTANCE"] for program in programs} == {f"here-{name}" for name in ports}
 
@@ -87,4 +88,18 @@ def test_stages_follow_the_flow():
     environ = {**RECORDER, **PUBLISHER}
     programs = plan.programs(plan.choose(environ), environ, lambda wanted: wanted)
     in_order = sorted(programs, key=lambda program: program.stage)
-    assert [program.name for program in in_order] == ["ingest-dahua", "processor", "publisher"]
+    assert [program.name for program in in_order][:3] == ["ingest-dahua", "processor", "publisher"]
+    assert {program.name for program in in_order[3:]} == {"journal", "dashboard"}  # so that they show the rest's end
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "http://127.0.0.1:5000"),
+        ({"DASHBOARD_HOST": "0.0.0.0", "DASHBOARD_PORT": "81", "METRICS_PORT": "nonsense"}, "http://127.0.0.1:81"),
+        ({"DASHBOARD_HOST": "::1"}, "http://[::1]:5000"),
+        ({"DASHBOARD_HOST": "10.0.0.5"}, "http://10.0.0.5:5000"),
+    ],
+)
+def test_where_a_browser_finds_the_dashboard(given, url):
+    assert plan.dashboard_url(given) == url

@@ -27,6 +27,7 @@ def folder(short_folder):
         "AXIS_TLS_CERT": files.server_crt,
         "AXIS_TLS_KEY": files.server_key,
         "AXIS_PORT": free_port(),
+        "DASHBOARD_PORT": free_port(),
         "IOTA_JSON_BASE": f"http://127.0.0.1:{free_port()}/iot/json",
         "IOTA_APIKEY_EVD": "evd-$ecret",
         "IOTA_APIKEY_CRWD": "crowd-$ecret",
@@ -81,7 +82,7 @@ async def test_up_runs_everything_until_ctrl_c(folder):
     with gantry_up(folder, "--publishers", "2") as process:
 
         async def all_alive():
-            return alive(folder) == ["ingest-axis", "processor", "publisher", "publisher"]
+            return alive(folder) == ["dashboard", "ingest-axis", "journal", "processor", "publisher", "publisher"]
 
         await until(all_alive, "all services say that they live", within_s=30)
         second = ask(folder, "up")
@@ -90,7 +91,7 @@ async def test_up_runs_everything_until_ctrl_c(folder):
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
     said = (folder / "out").read_text()
-    assert "ingest-dahua is left out" in said and "redis-cli -s" in said
+    assert "dashboard: http://127.0.0.1:" in said and "ingest-dahua is left out" in said and "redis-cli -s" in said
     assert "$ecret" not in said and "Traceback" not in said
     assert ask(folder, "status").returncode == 1
     assert ask(folder, "audit").returncode == 2
