@@ -18,27 +18,27 @@ RANGES: Mapping[str, tuple[dict[str, int], int]] = {  # what is asked of the tim
     "7d": ({"hours": 168}, 2),
     "90d": ({"hours": 2160}, 24),
 }
-_LINKS = (  # words of a cause, and the page that shows it
-    ("dead letter", "/letters"),
-    ("breaker", "/#breakers"),
-    ("pause", "/#breakers"),
-    ("ceiling", "/#breakers"),
-    ("more comes than may go out", "/devices?state=over_limit"),
-    ("hold", "/devices?state=held"),
-    ("does not know", "/devices?state=held"),
-    ("standing still", "/devices?state=held"),
-    ("memory", "/streams"),
-    ("ledger", "/streams"),
-    ("held by", "/streams"),
-    ("server may lose", "/streams"),
-    ("alive", "/configuration"),
-)
+_LINKS = {  # a problem's code, else what it links to, and the page that shows it
+    "devices-unknown": "/devices?state=held",
+    "devices-held": "/devices?state=held",
+    "devices-still": "/devices?sort=waiting",
+    "over-limit": "/devices?state=over_limit",
+    "backlog-long": "/devices?sort=backlog",
+    "recorder-unreachable": "/#sources",
+    "recorder-unattached": "/#sources",
+    "letters": "/letters",
+    "streams": "/streams",
+    "devices": "/devices",
+    "configuration": "/configuration",
+    "breaker": "/#breakers",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
     """A part of a bar."""
 
+    term: str
     x: str
     width: str
 
@@ -88,8 +88,8 @@ def shares(terms: Mapping[str, int]) -> list[Share]:
     widths = [max(_LEAST, WIDTH * value / total) if value > 0 else 0.0 for value in terms.values()]
     squeeze = WIDTH / sum(widths) if total else 0.0
     found, x = [], 0.0
-    for width in widths:
-        found.append(Share(f"{x:.1f}", f"{width * squeeze:.1f}"))
+    for term, width in zip(terms, widths, strict=True):
+        found.append(Share(term, f"{x:.1f}", f"{width * squeeze:.1f}"))
         x += width * squeeze
     return found
 
@@ -117,6 +117,11 @@ def chart(name: str, timeline: Timeline) -> Chart:
     return Chart(range=name, step_s=step, rows=[Bar(at, *row) for at, row in sorted(sums.items())])
 
 
+def ordered(problems: Sequence[Problem]) -> list[Problem]:
+    """What is wrong before what was wanted so."""
+    return sorted(problems, key=lambda problem: not problem.wrong)
+
+
 def verdict(t: Words, problems: Sequence[Problem]) -> Verdict:
     """ALL RIGHT, or how many problems."""
     wrong = sum(problem.wrong for problem in problems)
@@ -129,5 +134,4 @@ def verdict(t: Words, problems: Sequence[Problem]) -> Verdict:
 
 def link_of(problem: Problem) -> str:
     """The page that shows what a problem is about; empty when none does."""
-    words = problem.cause.lower()
-    return next((page for said, page in _LINKS if said in words), "")
+    return _LINKS.get(problem.code, _LINKS.get(problem.link, ""))

@@ -19,6 +19,7 @@ async def show(request: Request, parts: Parts) -> Response:
         parts,
         "home.html",
         now=now,
+        problems=figures.ordered(now.problems),
         verdict=figures.verdict(t, now.problems),
         link_of=figures.link_of,
         letters_now=figures.letters_of(now.ledger),

@@ -36,11 +36,11 @@ class Moments:
         return self.exact(moment.timestamp() * 1000)
 
     def exact(self, ms: float | None) -> Markup:
-        """Day and time to the millisecond."""
+        """As `at`, to the millisecond."""
         if not ms:
             return self._never()
-        moment = _moment(int(ms))
-        return self._time(int(ms), "exact", f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}")
+        near = abs(self.now_ms - ms) < _DAY_MS
+        return self._time(int(ms), "exact", f"{_utc(int(ms), short=near)}.{int(ms) % 1000:03d}")
 
     def ago(self, ms: int | None) -> Markup:
         """How long ago, counting on in the browser."""

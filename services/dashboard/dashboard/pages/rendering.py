@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -92,7 +93,7 @@ def environment() -> Environment:
     )
     made.globals.update(icon=icon, static=static.address, pages=PAGES, version=version("gantry"), query=query)
     made.globals.update(shares=figures.shares, device_address=device_address, event_address=event_address)
-    made.filters["pretty"] = pretty
+    made.filters.update(pretty=pretty, sentence=sentence)
     return made
 
 
@@ -110,6 +111,15 @@ def device_address(target: str, lane: str) -> str:
 def event_address(event_id: str) -> str:
     """The story of one event."""
     return f"/events/{quote(event_id, safe='')}"
+
+
+def sentence(said: str) -> Markup:
+    """A diagnosis as a sentence: a capital, a full stop, and `commands` as code."""
+    words = said[:1].upper() + said[1:]
+    end = "" if words.endswith((".", "!", "?")) or not words else "."
+    parts = words.split("`")
+    marked = [Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in enumerate(parts)]
+    return Markup("").join([*marked, end])
 
 
 def pretty(value: object) -> str:

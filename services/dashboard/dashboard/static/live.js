@@ -3,18 +3,19 @@
 (() => {
   "use strict";
   const body = document.body;
-  const lang = document.documentElement.lang;
+  const lang = { en: "en-GB" }[document.documentElement.lang] || document.documentElement.lang; // no month before its day
   const ahead = Date.now() - Number(body.dataset.now); // of the server's clock
   const now = () => Date.now() - ahead;
 
   // ---- times ---------------------------------------------------------------------------------------------------
   const day = 86400000;
   const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
-  const date = { year: "numeric", month: "2-digit", day: "2-digit" };
+  const date = { year: "numeric", month: "short", day: "numeric" };
   const formats = {
     short: new Intl.DateTimeFormat(lang, clock),
     full: new Intl.DateTimeFormat(lang, { ...date, ...clock }),
     exact: new Intl.DateTimeFormat(lang, { ...date, ...clock, fractionalSecondDigits: 3 }),
+    precise: new Intl.DateTimeFormat(lang, { ...clock, fractionalSecondDigits: 3 }),
   };
 
   function duration(ms) {
@@ -31,6 +32,7 @@
     if (way === "ago") return body.dataset.ago.replace("%", duration(now() - at));
     if (way === "until") return duration(at - now());
     if (way === "full" && Math.abs(now() - at) < day) return formats.short.format(at);
+    if (way === "exact" && Math.abs(now() - at) < day) return formats.precise.format(at);
     return (formats[way] || formats.full).format(at);
   }
 
