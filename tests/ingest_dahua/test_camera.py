@@ -10,7 +10,7 @@ import pytest
 from dahua_bytes import HEARTBEAT, body, part
 from twin_process import PASSWORD, USER, Twin
 
-from ingest_dahua.camera import BadStatus, Camera, Lost, Refused401, attach_url, boundary_of, recorder_name
+from ingest_dahua.camera import BadStatus, Camera, Lost, Refused401, address_of, attach_url, boundary_of, recorder_name
 from ingest_dahua.multipart import Framing
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -33,6 +33,19 @@ def test_the_recorder_is_named_by_its_host() -> None:
         "10.1.2.3",
         "nvr.example",
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://10.1.2.3:8080/x", ("10.1.2.3", 8080)),
+        ("http://NVR.example/x", ("nvr.example", 80)),
+        ("https://nvr.example/x", ("nvr.example", 443)),
+        ("http://[::1]:81/x", ("::1", 81)),
+    ],
+)
+def test_where_the_url_leads(url: str, address: tuple[str, int]) -> None:
+    assert address_of(url) == address
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from builders import T0, FakeClock
+from gantry.status.document import STANDBY
 from ingest_dahua.link import ANOTHER, MAX_REASON, NOT_YET, Link
 
 MS = T0 // 1000
@@ -95,6 +96,10 @@ def let_go(link: Link) -> None:
 def test_what_ends_after_the_recorder_was_let_go_changes_nothing(link: Link) -> None:
     let_go(connected(link))
     assert state(link) == (False, ANOTHER)
+
+
+def test_readers_know_a_standby_by_the_same_words() -> None:
+    assert ANOTHER == STANDBY
 
 
 @pytest.mark.parametrize(

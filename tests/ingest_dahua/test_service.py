@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from twin_process import PASSWORD, USER, Twin
 
 from builders import FakeClock
-from gantry.clock import SystemClock
+from gantry.clock import Clock, SystemClock
 from gantry.codec import raw_entry
 from gantry.errors import Unavailable
 from gantry.event import RawEntry
@@ -32,10 +32,10 @@ from gantry.topology import Topology, recorder_duty
 from ingest_dahua import forwarder
 from ingest_dahua.camera import Camera
 from ingest_dahua.forwarder import Forwarder
-from ingest_dahua.link import ANOTHER, Link
+from ingest_dahua.link import ANOTHER, NOBODYS, NOT_YET, Link
 from ingest_dahua.patience import Patience
 from ingest_dahua.service import Service
-from ingest_dahua.spool import Spool
+from ingest_dahua.spool import Spool, SpoolBroken
 from wait import until
 
 KEYS = Topology()
@@ -246,7 +246,7 @@ async def test_a_standby_that_was_cut_off_does_not_take_the_lease_of_a_living_ho
     assert not await holder.hold()
 
 
-def a_service(line: Line, clock: FakeClock) -> Service:
+def a_service(line: Line, clock: Clock, open_spool: Callable[[], Spool] | None = None) -> Service:
     def never(*_: Any) -> Any:
         raise AssertionError("not needed here")
 
@@ -254,7 +254,7 @@ def a_service(line: Line, clock: FakeClock) -> Service:
         "rec",
         Camera("http://127.0.0.1:9/", USER, PASSWORD, heartbeat_s=1),
         new_lease=partial(Lease, line, KEYS, recorder_duty("rec"), "standby", clock),
-        open_spool=never,
+        open_spool=open_spool or never,
         new_forwarder=never,
         link=Link(host="rec", clock=clock, silent_s=3),
         health=Health(clock),
@@ -312,6 +312,36 @@ async def test_ended_before_its_time_it_spools_what_was_read(
     sent = listed(recorder)
     assert len(waiting) >= 700
     assert [told(entry) for entry in waiting] == sent[: len(waiting)]
+
+
+async def test_a_lease_that_was_lost_to_nobody_is_told_as_such(client: Client) -> None:
+    clock, line = FakeClock(), Line(client)
+    service = a_service(line, clock)
+    await service._renew()
+    assert service._link.says()["reason"] == NOT_YET
+    await client.delete(KEYS.lease(recorder_duty("rec")))
+    await service._renew()
+    assert service._link.says()["reason"] == NOBODYS
+    assert service._link.reachable is None
+    await service._renew()
+    assert service._link.says()["reason"] == NOT_YET
+
+
+async def test_a_spool_that_cannot_be_used_is_the_reason_told(client: Client) -> None:
+    clock, stop = SystemClock(), asyncio.Event()
+
+    def broken() -> Spool:
+        raise SpoolBroken("spool: the disk is read-only")
+
+    service = a_service(Line(client), clock, broken)
+    running = asyncio.create_task(service.run(stop))
+
+    async def told() -> bool:
+        return service._link.says()["reason"] == "spool: the disk is read-only"
+
+    await until(told, "the spool's fault to be told")
+    stop.set()
+    await running
 
 
 def stood_by(lines: list[Any]) -> list[tuple[str, str]]:
