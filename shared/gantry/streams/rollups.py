@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gantry.streams.client import Client
 from gantry.topology import Topology
@@ -29,7 +30,7 @@ async def series(
     width = WIDTH_S[period]
     starts = tuple(range(since_s - since_s % width, until_s, width))
     fields = [f"{start}:{figure}" for figure in figures for start in starts]
-    found: list[bytes | None] = []
+    found: list[Any] = []
     for at in range(0, len(fields), _CHUNK):
         found += await client.hmget(keys.rollup(period), fields[at : at + _CHUNK])
     numbers = [int(value) if value else 0 for value in found]

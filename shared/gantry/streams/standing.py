@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gantry.streams.client import Client
 from gantry.topology import Topology
@@ -59,7 +60,7 @@ async def seen(client: Client, keys: Topology) -> list[Seen]:
 
 async def seen_of(client: Client, keys: Topology, dev: str) -> Seen | None:
     """One device."""
-    value = await client.hget(keys.seen, dev)
+    value = await _hget(client, keys.seen, dev)
     return parse_seen(dev, value) if value else None
 
 
@@ -74,7 +75,7 @@ def parse_seen(dev: str, value: bytes) -> Seen | None:
 
 async def last_measure(client: Client, keys: Topology, family: str) -> LastMeasure | None:
     """`family`: a target's name."""
-    value = await client.hget(keys.last, family)
+    value = await _hget(client, keys.last, family)
     if value is None:
         return None
     t_ms, event_id, dev, lane, t_rx, body = value.split(b"\n", 5)
@@ -84,7 +85,7 @@ async def last_measure(client: Client, keys: Topology, family: str) -> LastMeasu
 
 
 async def last_unknown(client: Client, keys: Topology) -> LastUnknown | None:
-    value = await client.hget(keys.last, "unknown")
+    value = await _hget(client, keys.last, "unknown")
     if value is None:
         return None
     t_ms, event_id, dev, src, t_rx, reason, t_dev, body = value.split(b"\n", 7)
@@ -98,6 +99,11 @@ async def last_unknown(client: Client, keys: Topology) -> LastUnknown | None:
         t_dev=_text(t_dev),
         body=body,
     )
+
+
+async def _hget(client: Client, key: str, field: str) -> bytes | None:
+    value: Any = await client.hget(key, field)
+    return value  # type: ignore[no-any-return]  # our clients decode nothing
 
 
 def _text(value: bytes) -> str:
