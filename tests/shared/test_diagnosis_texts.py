@@ -98,6 +98,11 @@ def test_a_hold_by_a_person_in_spanish_keeps_the_persons_words():
             "not attached to 10.0.0.12: no answer within 30.0 s",
             "sin conexión con 10.0.0.12: sin respuesta en 30.0 s",
         ),
+        ("timeout: no answer within 30.0 s", "tiempo agotado: sin respuesta en 30.0 s"),
+        (
+            "nothing is written or acknowledged: /data cannot be written: No space left on device",
+            "no se escribe ni se confirma nada: no se puede escribir en /data: No space left on device",
+        ),
         ("operator: anna@north: roadworks", "operador: anna@north: roadworks"),
         ("Redis does not answer: ;; a\nb", "Redis no responde: ;; a\nb"),
     ],
