@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 
 from gantry.eventlog import Line, names
-from gantry.eventlog.line import decode
+from gantry.eventlog.line import decode, encode
 from gantry.streams.client import Client
 from gantry.streams.scripts import text
 from gantry.topology import Topology
-from journal.lines import Entry
+from journal.lines import Entry, lines_of
 
 T0 = 1_760_000_000_000_000  # µs
 
@@ -80,3 +80,8 @@ def lines(folder: Path) -> list[Line]:
 def twice(found: list[Line]) -> list[str]:
     """Positions that are there more than once."""
     return [at for at, count in Counter(line.at for line in found).items() if count > 1]
+
+
+def text_of(given: Entry) -> bytes:
+    """What the log holds of it."""
+    return b"".join(map(encode, lines_of(given)))
