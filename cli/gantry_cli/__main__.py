@@ -9,7 +9,7 @@ from typing import Annotated
 import dotenv
 import typer
 
-from gantry_cli import audit, breaker, certs, dead, demo, hold, pause, running, status, streams, up
+from gantry_cli import audit, breaker, certs, dead, demo, hold, password, pause, running, status, streams, up
 from gantry_cli.asking import Asker, Json
 from gantry_cli.output import Output
 from gantry_cli.provision import commands as provision
@@ -28,6 +28,7 @@ app.add_typer(breaker.app, name="breaker")
 app.add_typer(dead.app, name="dead")
 app.add_typer(provision.app, name="provision")
 app.add_typer(certs.app, name="certs")
+app.add_typer(password.app)
 
 
 def environment() -> dict[str, str]:

@@ -18,6 +18,7 @@ from gantry_cli.arguments import Owner, Reason, Targets
 from gantry_cli.asking import Json, Reply, asker
 from gantry_cli.connection import Site
 from gantry_cli.output import add_row, table
+from gantry_cli.recording import SOMEBODY, record
 
 app = typer.Typer(no_args_is_help=True, help="The breaker of each target: status, reset, open.")
 
@@ -41,7 +42,7 @@ def _status(ctx: typer.Context, as_json: Json = False) -> None:
 @app.command(name="reset")
 def _reset(ctx: typer.Context, targets: Targets, as_json: Json = False) -> None:
     """Close it now; its trips stay counted."""
-    asker(ctx).act(lambda site: reset(site, targets.names), as_json=as_json)
+    asker(ctx).act(lambda site: reset(site, targets.names, who=asker(ctx).owner()), as_json=as_json)
 
 
 @app.command(name="open")
@@ -67,13 +68,14 @@ async def status(site: Site) -> Reply:
     return Reply(_report(found), [_table(found, now), *rows])
 
 
-async def reset(site: Site, targets: Sequence[str]) -> Reply:
+async def reset(site: Site, targets: Sequence[str], *, who: str = SOMEBODY) -> Reply:
     """Close them, and say what else stops their targets."""
     rows = []
     for target in targets:
         before = await site.controls.reset_breaker(target)
         was = "was closed before" if before == "closed" else f"is closed; it was {before}"
-        rows.append(f"the breaker of {target} {was}")
+        rows += [f"the breaker of {target} {was}"]
+        rows += await record(site, who, "breaker.reset", target, result=f"was {before}")
     now = await facts.now_ms(site.client)
     rows += [
         f"but {say(sentences.pause(each, now))}" for each in await site.controls.pauses(now) if each.target in targets
@@ -84,13 +86,14 @@ async def reset(site: Site, targets: Sequence[str]) -> Reply:
 
 async def open_(site: Site, targets: Sequence[str], said: tuple[str, str], *, for_s: int) -> Reply:
     """Open them; `said`: owner and reason. Raises Malformed."""
-    note = Note(*said)
+    note, untold = Note(*said), list[str]()
     for target in targets:
         await site.controls.open_breaker(target, note, for_s=for_s)
+        untold += await record(site, note.owner, "breaker.open", f"{target}, for {for_s} s: {note.reason}")
     found = await facts.breakers(site.controls, await facts.now_ms(site.client))
     rows = [say(sentences.breaker(each)) for each in found if each.target in targets]
     rows.append("if that probe is taken, it closes by itself; to stop for longer, use `gantry pause`")
-    return Reply(_report(found), rows)
+    return Reply(_report(found), [*rows, *untold])
 
 
 def _report(found: Sequence[Breaker]) -> dict[str, object]:

@@ -18,11 +18,12 @@ from gantry.runtime import pause
 from gantry.settings import Settings
 from gantry.streams.letters import BATCH, Done, Letters
 from gantry_cli import dead_words
-from gantry_cli.connection import NoAnswer, expect_streams, opened
+from gantry_cli.connection import NoAnswer, Site, expect_streams, opened
 from gantry_cli.dead_choice import Choice, chosen
 from gantry_cli.dead_show import EX_CANNOT, EX_NOTHING, of
 from gantry_cli.dead_survey import Survey, survey
 from gantry_cli.output import Output
+from gantry_cli.recording import record
 
 SAY_EVERY_S = 5.0
 _PAST = {"retry": "retried", "drop": "dropped"}
@@ -73,6 +74,8 @@ async def run(config: Settings, out: Output, task: Task) -> int:
                 return refusal
             with _stop_signal() as stop:
                 progress = await _act(dead, out, task, (now_ms, last), stop)
+                for row in await _write_down(site, task, found, progress):
+                    out.error(row)
     except NoAnswer as error:
         out.error(str(error))
         return EX_CANNOT
@@ -150,6 +153,14 @@ async def _batches(
         progress.final += len(page) - len(fit)
         for start in range(0, len(fit), size):
             yield fit[start : start + size]
+
+
+async def _write_down(site: Site, task: Task, found: Survey, progress: Progress) -> list[str]:
+    """In the list of actions; the sentence to say where that failed."""
+    result = f"{progress.done} of {found.count} {_PAST[task.verb]}"
+    result += f", {progress.unsure} in doubt" if progress.unsure else ", stopped" if progress.stopped else ""
+    scope = f"letter {' '.join(task.choice.ids)}" if task.choice.ids else str(task.choice.filters) or "all letters"
+    return await record(site, task.owner, f"dead.{task.verb}", scope, count=progress.done, result=result)
 
 
 def _say_result(out: Output, task: Task, found: Survey, progress: Progress) -> int:

@@ -22,6 +22,7 @@ from gantry_cli.arguments import Owner, Reason, TargetOption
 from gantry_cli.asking import Json, Reply, asker
 from gantry_cli.connection import Site
 from gantry_cli.output import add_row, table
+from gantry_cli.recording import SOMEBODY, record
 
 LISTED = 200  # rows of the table
 NEAREST = 3  # names that are suggested for one that is not known
@@ -71,8 +72,8 @@ def _release(
         raise typer.BadParameter("name one DEVICE, or say --all-platform")
     where = targets.names if targets else topology.TARGETS
     if device is None:
-        asker(ctx).act(lambda site: release_platform(site, where), as_json=as_json)
-    asker(ctx).act(lambda site: release(site, device, where), as_json=as_json)
+        asker(ctx).act(lambda site: release_platform(site, where, who=asker(ctx).owner()), as_json=as_json)
+    asker(ctx).act(lambda site: release(site, device, where, who=asker(ctx).owner()), as_json=as_json)
 
 
 async def listing(site: Site) -> Reply:
@@ -93,26 +94,32 @@ async def hold(site: Site, device: str, targets: Sequence[str], said: tuple[str,
     rows = []
     for target in known:
         rows += _held(target, device, await site.controls.hold(target, device, note))
+        rows += await record(site, note.owner, "hold", f"{device} of {target}: {note.reason}")
     return Reply(_report(await _all(site)), rows)
 
 
-async def release(site: Site, device: str, targets: Sequence[str]) -> Reply:
+async def release(site: Site, device: str, targets: Sequence[str], *, who: str = SOMEBODY) -> Reply:
     """Let it go at `targets`. Raises Malformed when nobody knows it."""
     changed = {target: await site.controls.release(target, device) for target in targets}
     found = {target: each for target, each in changed.items() if each.found}
     if not found and not any([await site.controls.knows(target, device) for target in targets]):
         raise Malformed(await _unknown(site, device, targets))
     rows = [f"{device} of {target} goes on: {say(sentences.measures(each.waiting))}" for target, each in found.items()]
-    return Reply(_report(await _all(site)), rows or [f"{device} was not held at {' or '.join(targets)}"])
+    untold = list[str]()
+    for target in found:
+        untold += await record(site, who, "release", f"{device} of {target}")
+    return Reply(_report(await _all(site)), [*rows, *untold] or [f"{device} was not held at {' or '.join(targets)}"])
 
 
-async def release_platform(site: Site, targets: Sequence[str]) -> Reply:
+async def release_platform(site: Site, targets: Sequence[str], *, who: str = SOMEBODY) -> Reply:
     """Let go all that the platform did not know: each is tried at once, and held again if it still does not."""
     count = 0
     for held in await _all(site):
         if held.by == By.PLATFORM and held.target in targets:
             count += (await site.controls.release(held.target, held.lane, only=By.PLATFORM)).found
-    return Reply(_report(await _all(site)), [f"{count} device{'s are' if count != 1 else ' is'} tried now"])
+    scope = f"all that the platform holds of {' and '.join(targets)}"
+    untold = await record(site, who, "release", scope, count=count)
+    return Reply(_report(await _all(site)), [f"{count} device{'s are' if count != 1 else ' is'} tried now", *untold])
 
 
 def _held(target: str, device: str, changed: Changed) -> list[str]:
