@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from dashboard import app
 from dashboard.__main__ import parts as all_parts
 from dashboard.config import Config
 from dashboard.parts import Parts
-from gantry.streams.client import Client
+from gantry.streams.client import Client, connect
 from gantry.streams.scripts import Calls
 
 
@@ -31,6 +32,14 @@ def parts(config: Config, client: Client) -> Parts:
 
 
 @pytest.fixture
+async def away(config: Config) -> AsyncIterator[Parts]:
+    """A dashboard whose server does not answer."""
+    nowhere = connect("unix:///nowhere/redis.sock", "tests")
+    yield all_parts(config, nowhere)
+    await nowhere.aclose()
+
+
+@pytest.fixture
 def stage(client: Client, calls: Calls) -> Stage:
     return Stage(client, calls)
 
@@ -41,3 +50,10 @@ async def api(parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app.build(parts), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -12,6 +12,7 @@ from dashboard.reading import ends
 from gantry.event import Accept, Bury, Filter, LetterClass, RawEntry, new_event_id
 from gantry.eventlog import Line
 from gantry.eventlog.line import encode
+from gantry.streams import groups
 from gantry.streams.lanes import Outcome, Settlement
 from gantry.streams.scripts import text
 
@@ -94,6 +95,7 @@ async def everything(stage: Stage) -> dict[str, str]:
     await receive(stage, said["filtered"], said["quarantine"])
     await stage.decide(Filter("allowlist"), Bury(LetterClass.QUARANTINE, "unknown_code:X", b'{"Code":"X"}'))
     await receive(stage, said["in_raw"])
+    await groups.trim(stage.calls, stage.keys)
     await everybody_speaks(stage)
     return said
 

@@ -12,23 +12,24 @@ Lengths = Mapping[tuple[str, str], int]  # (target, lane) → measures that wait
 
 
 async def lengths(sources: Sources) -> Lengths:
+    """The same for all who ask within a second."""
+    return await sources.cache.get("lengths", lambda: lengths_now(sources))
+
+
+async def lengths_now(sources: Sources) -> Lengths:
     """Every lane that is due or leased, with what waits in it; held empty lanes have 0."""
-
-    async def read() -> Lengths:
-        lanes = [
-            (target, lossy(name))
-            for target in topology.TARGETS
-            for name in await sources.client.zrange(sources.keys.due(target), 0, -1)
-        ]
-        found: list[int] = []
-        for start in range(0, len(lanes), CHUNK):
-            pipe = sources.client.pipeline(transaction=False)
-            for target, lane in lanes[start : start + CHUNK]:
-                pipe.llen(sources.keys.lane(target, lane))
-            found += await pipe.execute()
-        return dict(zip(lanes, found, strict=True))
-
-    return await sources.cache.get("lengths", read)
+    lanes = [
+        (target, lossy(name))
+        for target in topology.TARGETS
+        for name in await sources.client.zrange(sources.keys.due(target), 0, -1)
+    ]
+    found: list[int] = []
+    for start in range(0, len(lanes), CHUNK):
+        pipe = sources.client.pipeline(transaction=False)
+        for target, lane in lanes[start : start + CHUNK]:
+            pipe.llen(sources.keys.lane(target, lane))
+        found += await pipe.execute()
+    return dict(zip(lanes, found, strict=True))
 
 
 async def backlog(sources: Sources, alive: Sequence[states.Process]) -> states.Backlog:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dashboard.reading import backlogs, ends
 from dashboard.reading.sources import Sources, lossy, number
+from gantry import topology
 from gantry.eventlog import Line
 from gantry.streams.letters import Wanted
 
@@ -32,7 +33,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A unit in `raw`, or a measure in `events` that no publisher has taken up."""
+    """A unit in `raw`, or a measure in `events`; there it stays for a while after it was taken up."""
 
     stream: str
     entry: str
@@ -40,8 +41,10 @@ class Standing:
     src: str = ""
     target: str = ""
     lane: str = ""
-    seq: int | None = None
+    seq: int = 0  # of a measure
     received_ms: int = 0
+    taken_up: bool = False  # by a publisher
+    again: bool = False  # a person put its letter back
 
 
 @dataclass(slots=True)
@@ -67,14 +70,35 @@ async def search(sources: Sources, event_id: str, received_ms: int | None) -> Fo
 
 
 async def _standing(sources: Sources, event_id: str, since_ms: int, found: Found) -> None:
+    taken = await _taken_up(sources)
     for name, key in (("raw", sources.keys.raw), ("events", sources.keys.events)):
         async for entry, fields in _entries(sources, key, since_ms, f"{name}_bounded", found):
             if lossy(fields.get(b"id", b"")) != event_id:
                 continue
             said = {field: lossy(fields.get(field.encode(), b"")) for field in ("dev", "src", "target", "lane", "seq")}
-            seq = number(said.pop("seq")) if name == "events" else None
+            seq = number(said.pop("seq"))
             received_ms = number(lossy(fields.get(b"t_rx", b""))) // 1000
-            found.standing.append(Standing(stream=name, entry=entry, seq=seq, received_ms=received_ms, **said))
+            again = b"retried" in fields.get(b"flags", b"").split()
+            taken_up = name == "events" and _place(entry) <= taken
+            found.standing.append(
+                Standing(
+                    stream=name, entry=entry, seq=seq, received_ms=received_ms, taken_up=taken_up, again=again, **said
+                )
+            )
+
+
+async def _taken_up(sources: Sources) -> tuple[int, int]:
+    """The place in `events` up to which publishers have pulled."""
+    if not await sources.client.exists(sources.keys.events):
+        return (0, 0)
+    rows = await sources.client.xinfo_groups(sources.keys.events)
+    last = (lossy(row["last-delivered-id"]) for row in rows if lossy(row["name"]) == topology.PUBLISHER_GROUP)
+    return _place(next(last, "0-0"))
+
+
+def _place(entry: str) -> tuple[int, int]:
+    ms, _, seq = entry.partition("-")
+    return number(ms), number(seq)
 
 
 async def _ends(sources: Sources, event_id: str, since_ms: int, found: Found) -> None:
@@ -109,7 +133,7 @@ async def _entries(
 
 async def _lanes(sources: Sources, event_id: str, found: Found) -> None:
     """The oldest measures of every lane in which something waits, as many as the bound leaves each."""
-    lengths = {lane: n for lane, n in (await backlogs.lengths(sources)).items() if n}
+    lengths = {lane: n for lane, n in (await backlogs.lengths_now(sources)).items() if n}
     each = max(1, MOST_ITEMS // max(1, len(lengths)))
     if sum(lengths.values()) > MOST_ITEMS and any(n > each for n in lengths.values()):
         found.unknown.append("lanes_bounded")

@@ -38,7 +38,7 @@ def told(event_id: str, found: Found, page: eventlog.Page, *, now_ms: int) -> St
     received = _received(found, lines)
     steps = [
         *([Step(at_ms=received, since_ms=0, what="received")] if received else []),
-        *(_of_standing(each, received) for each in found.standing),
+        *(_of_standing(each, received) for each in found.standing if not each.again),
         *(_of_line(each, received) for each in lines),
         *(_of_line(each, received, what="resent") for each in found.resent),
         *(_of_waiting(each, received, now_ms) for each in found.waiting),
@@ -78,7 +78,7 @@ def _state(found: Found, lines: list[Line]) -> str:
     """Where it is now; of several measures the one that is least far."""
     if any(each.stream == "raw" for each in found.standing):
         return "in_raw"
-    if found.standing or found.waiting:
+    if found.waiting or any(not each.taken_up for each in found.standing):
         return "waiting"
     if found.letters:
         return "dead"
@@ -100,7 +100,7 @@ def _of_standing(each: Standing, received: int) -> Step:
         what="in_raw" if each.stream == "raw" else "accepted",
         target=each.target,
         lane=each.lane,
-        seq=each.seq,
+        seq=each.seq or None,
         entry=f"{each.stream}/{each.entry}",
     )
 
