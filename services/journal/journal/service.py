@@ -11,7 +11,7 @@ from typing import Protocol
 from gantry.clock import Clock
 from gantry.errors import Fenced, Malformed, Unavailable
 from gantry.eventlog import Line
-from gantry.eventlog.line import encode
+from gantry.eventlog.line import encode, entry_of
 from gantry.health import Health
 from gantry.runtime import pause
 from journal import telemetry
@@ -57,6 +57,7 @@ class Journal:
     lines: int = 0  # written since the start
     _merge: Merge = field(default_factory=lambda: Merge(STREAMS))
     _written: frozenset[str] = frozenset()  # positions that a journal before wrote and did not acknowledge
+    _open: set[str] = field(default_factory=set)  # the entries of those, until they are acknowledged
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; the batch in hand is finished first."""
@@ -88,6 +89,7 @@ class Journal:
         pending = await self.source.begin()
         mended = await asyncio.to_thread(self.log.mend, pending, self._now())
         self._merge, self._written = Merge(STREAMS), mended.written
+        self._open = set(map(entry_of, mended.written))
         telemetry.began(pending=len(pending), written=len(mended.written), cut=mended.cut, foreign=mended.foreign)
         if not pending:
             self.health.has("log")
@@ -116,13 +118,14 @@ class Journal:
             await asyncio.to_thread(self.log.append, data)
         self.health.has("log")
         await self.source.acknowledge(entries)
+        self._open.difference_update(entry.name for entry in entries)
         self.lines += len(fresh)
         telemetry.wrote(fresh, size=len(data), file_size=self.log.size, repeated=len(lines) - len(fresh))
         await self._rotate_if_due()
 
     async def _rotate_if_due(self) -> None:
-        """Only here, where everything in the file has been acknowledged: so a start need not look into older parts."""
-        if self.log.size >= self.rotate_bytes:
+        """Only where everything in the file has been acknowledged: so a start need not look into older parts."""
+        if self.log.size >= self.rotate_bytes and not self._open:
             telemetry.rotated(await asyncio.to_thread(self.log.rotate, self._now()))
             self.rotated.set()
 

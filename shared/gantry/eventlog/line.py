@@ -37,7 +37,12 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def entry(self) -> str:
         """The entry that this line is made of, as <stream>/<entry id>."""
-        return "/".join(self.at.split("/")[:2])
+        return entry_of(self.at)
+
+
+def entry_of(at: str) -> str:
+    """<stream>/<entry id> of a line's position."""
+    return "/".join(at.split("/")[:2])
 
 
 _decode = msgspec.json.Decoder(Line).decode
