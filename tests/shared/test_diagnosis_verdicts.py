@@ -72,9 +72,11 @@ def test_a_recorder_that_somebody_is_connected_to_is_all_right():
     assert codes(a_site(standby, attached())) == codes(a_site(attached(), standby)) == {}
 
 
-def test_a_recorder_that_nobody_is_connected_to_is_told_once_with_reason_and_since():
+@pytest.mark.parametrize(
+    "reason", ["not attached to 10.0.0.12: the recorder answers 503", "no sign of life from the recorder yet"]
+)
+def test_a_recorder_that_nobody_is_connected_to_is_told_once_with_reason_and_since(reason):
     trying = attached(connected=False, reason="the recorder answers 503")
-    reason = "not attached to 10.0.0.12: the recorder answers 503"
     unready = a_process("ingest-dahua", "d-1", state="unready", reason=reason, says=trying.says)
     standby = attached("d-2", connected=False, reachable=None, reason="another instance attaches")
     site = a_site(standby, unready)
@@ -88,7 +90,13 @@ def test_a_recorder_that_nobody_is_connected_to_is_told_once_with_reason_and_sin
 
 def test_an_ingest_that_is_unready_for_more_than_its_recorder_is_told_beside():
     says = attached(connected=False, reason="eof").says
-    unready = a_process("ingest-dahua", "d-1", state="unready", reason="eof; Redis does not answer: x", says=says)
+    unready = a_process(
+        "ingest-dahua",
+        "d-1",
+        state="unready",
+        reason="not attached to 10.0.0.12: eof; Redis does not answer: x",
+        says=says,
+    )
     assert codes(a_site(unready)) == {"process-unready": True, "recorder-unattached": True}
 
 

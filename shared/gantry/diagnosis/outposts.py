@@ -10,6 +10,7 @@ from gantry.diagnosis.processes import Process, Recorder
 
 DAY_MS = 86_400_000
 CERTIFICATE_MS = 14 * DAY_MS
+_UNATTACHED = ("no sign of life from the recorder yet", "not attached to ")  # how ingest-dahua says it
 
 
 def unattached(alive: tuple[Process, ...]) -> list[Recorder]:
@@ -29,9 +30,8 @@ def problems(alive: tuple[Process, ...], now_ms: int) -> Iterator[Problem]:
 
 def explains(recorder: Recorder, process: Process) -> bool:
     """Whether a process is unready for no other reason than this recorder."""
-    said = recorder.said.reason
-    reasons = {said, *(f"not attached to {name}: {said}" for name in (recorder.name, recorder.said.host))}
-    return bool(said) and process.instance == recorder.instance and process.reason in reasons
+    only = "; " not in process.reason and process.reason.startswith(_UNATTACHED)
+    return only and process.instance == recorder.instance
 
 
 def _of_recorder(recorder: Recorder, now_ms: int) -> Problem:
