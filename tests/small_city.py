@@ -125,8 +125,8 @@ async def _history(stage: Stage) -> None:
         await stage.client.hset(stage.keys.rollup(period), mapping=fields)
 
 
-async def alive(stage: Stage, *, ttl_s: int = 3600) -> None:
-    """What each service says of itself."""
+async def alive(stage: Stage, *, ttl_s: int = 3600, healthy: bool = False) -> None:
+    """What each service says of itself; unless `healthy`, a recorder is lost and publishers differ."""
     now_ms = int(time.time() * 1000)
     limits = {"per_minute": 60, "burst": 10, "counts": "measures", "requests_per_s": 0}
     recorder = {"host": "10.0.0.12", "connected": True, "since_ms": now_ms - 7_200_000, "last_byte_ms": now_ms - 900}
@@ -134,7 +134,10 @@ async def alive(stage: Stage, *, ttl_s: int = 3600) -> None:
     lost = {**recorder, "host": "10.0.0.13", "connected": False, "reachable": False, "reason": "connect: timed out"}
     axis = {"port": 4443, "pushes": 1532, "refused": 2, "last_push_ms": now_ms - 31_000}
     says: dict[str, dict[str, Any]] = {
-        "ingest-dahua": {"recorders": {"north": recorder, "south": lost}, "vpn": {"iface": "ppp0", "up": True}},
+        "ingest-dahua": {
+            "recorders": {"north": recorder} if healthy else {"north": recorder, "south": lost},
+            "vpn": {"iface": "ppp0", "up": True},
+        },
         "ingest-axis": {**axis, "certificate_until_ms": now_ms + 86_400_000 * 300},
         "processor": {"active": True, "dedup_ttl_s": 10.0, "plates": "drop", "maps": {"allowlist": 5}},
         "publisher": {"platform": "https://platform.example:18185", "answers": {}, "limits": limits},
@@ -147,8 +150,9 @@ async def alive(stage: Stage, *, ttl_s: int = 3600) -> None:
             "IOTA_APIKEY_EVD": {"value": "***", "origin": "file"},
             "IOTA_CA_FILE": {"value": "", "origin": "default"},
         }
-        for instance in ("a", "b") if service == "publisher" else ("a",):
-            key = stage.keys.alive(service, f"host-{instance}")
+        instances = {"processor": ("test",), "publisher": ("a",) if healthy else ("a", "b")}
+        for instance in instances.get(service, ("a",)):
+            key = stage.keys.alive(service, instance)
             fields: dict[str, Any] = {
                 "state": "ready",
                 "reason": "",

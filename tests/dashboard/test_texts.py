@@ -74,7 +74,12 @@ def asked(parsed: nodes.Template) -> list[tuple[str, bool]]:
 
 @pytest.mark.parametrize(
     ("number", "english", "spanish"),
-    [(1234, "1,234", "1.234"), (1234567, "1,234,567", "1.234.567"), (-5, "\N{MINUS SIGN}5", "\N{MINUS SIGN}5"), (0, "0", "0")],
+    [
+        (1234, "1,234", "1.234"),
+        (1234567, "1,234,567", "1.234.567"),
+        (-5, "\N{MINUS SIGN}5", "\N{MINUS SIGN}5"),
+        (0, "0", "0"),
+    ],
 )
 def test_numbers_are_grouped_as_the_language_does(number: int, english: str, spanish: str) -> None:
     assert (EN.number(number), ES.number(number)) == (english, spanish)

@@ -35,6 +35,8 @@ def routes(parts: Parts) -> list[Route]:
 
 def _bound(handler: Handler, parts: Parts) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
+        if getattr(request.state, "said", None):  # who has just acted sees what came of it
+            parts.reading.sources.cache.clear()
         try:
             return await handler(request, parts)
         except (Unavailable, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):

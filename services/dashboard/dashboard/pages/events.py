@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboard.pages import asked, rendering
 from dashboard.parts import Parts
 from dashboard.reading import events
+from dashboard.reading.shapes import Lines
 
 PAGE = 100
 FAMILIES = ("EVD", "CROWD")
@@ -30,7 +33,7 @@ async def show(request: Request, parts: Parts) -> Response:
         request,
         parts,
         "events.html",
-        found=await parts.reading.events(wanted),
+        found=await found(parts, wanted),
         wanted=wanted,
         outcomes=events.OUTCOMES,
         families=FAMILIES,
@@ -38,6 +41,14 @@ async def show(request: Request, parts: Parts) -> Response:
         newest={family: await parts.reading.last(family) for family in ("evd", "crowd")},
         unknown=await parts.reading.unknown(),
     )
+
+
+async def found(parts: Parts, wanted: events.Wanted) -> Lines:
+    """One page of the log; the first for a cursor of a log that is gone."""
+    try:
+        return await parts.reading.events(wanted)
+    except events.BadCursor:
+        return await parts.reading.events(replace(wanted, cursor=""))
 
 
 async def one(request: Request, parts: Parts) -> Response:

@@ -53,6 +53,7 @@ async def show(request: Request, parts: Parts) -> Response:
         found=await parts.reading.letters(wanted, cursor=cursor if is_entry_id(cursor) else ""),
         census=await census(parts, wanted),
         given=given,
+        export=export_of(wanted),
         filters={name: value for name, value in given.items() if value},
         kinds=KINDS,
         targets=topology.TARGETS,
@@ -65,6 +66,13 @@ async def one(request: Request, parts: Parts) -> Response:
     if letter is None:
         return rendering.missing(request, parts)
     return rendering.page(request, parts, "letter.html", letter=letter)
+
+
+def export_of(wanted: Wanted) -> str:
+    """The address of these letters as NDJSON."""
+    since, until = (ms // 1000 if ms is not None else "" for ms in (wanted.since_ms, wanted.until_ms))
+    given = {"class": wanted.kind, "target": wanted.target, "device": wanted.device, "reason": wanted.reason}
+    return rendering.query("/api/letters.ndjson", **given, text=wanted.text, since=since, until=until)
 
 
 async def census(parts: Parts, wanted: Wanted) -> Census:

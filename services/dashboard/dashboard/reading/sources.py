@@ -45,6 +45,10 @@ class Cache:
             del self._kept[next(iter(self._kept))]
         return await asyncio.shield(making)
 
+    def clear(self) -> None:
+        """Keep nothing: what comes next is asked for anew."""
+        self._kept.clear()
+
     def _forget(self, name: str, done: asyncio.Future[Any]) -> None:
         failed = done.cancelled() or done.exception() is not None
         if failed and self._kept.get(name, (0.0, None))[1] is done:

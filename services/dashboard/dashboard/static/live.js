@@ -139,7 +139,11 @@
     source.addEventListener("error", () => {
       lost = lost || Date.now();
       show("lost", body.dataset.disconnected.replace("%", formats.short.format(lost)));
-      if (source && source.readyState === EventSource.CLOSED) { close(); retry = setTimeout(open, 3000); }
+      if (source && source.readyState === EventSource.CLOSED) {
+        close();
+        soon(); // there may be no room for another stream, and an answer all the same
+        retry = setTimeout(open, 5000);
+      }
     });
   }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -20,7 +20,7 @@ class Words:
     """One language. Call it with a key: `t("devices.title")`; values fill the text's `{names}`."""
 
     lang: str
-    texts: Mapping[str, str]
+    texts: Mapping[str, str] = field(repr=False)
 
     def __call__(self, key: str, **values: object) -> str:
         """The text; whole numbers among the values are grouped as the language does. Raises KeyError."""
