@@ -47,7 +47,7 @@ async def test_json_has_every_term(stage, config, said):
     }
     assert document["outcomes"] == {"waiting": 2, "published": 5, "dead_out": 0, "dropped": 0}
     assert document["recount"]["in_lanes"] == 2
-    assert document["beside"] == {}
+    assert document["beside"] == {"measures:evd": 2}
     assert document["differences"] == [
         {"what": "measures = waiting + published + dead_out + dropped", "counted": 2, "found": 7}
     ]
