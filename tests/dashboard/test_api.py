@@ -8,10 +8,11 @@ import httpx
 import orjson
 import pytest
 
+import dead_letters
 from builders import Stage
 from dashboard import app
 from dashboard.parts import Parts
-from dashboard.reading import Reading
+from dashboard.reading import Reading, letters
 from gantry.streams.client import Client
 
 
@@ -134,6 +135,21 @@ async def test_letters_are_paged_filtered_and_exported(api: httpx.AsyncClient, s
     export = await api.get("/api/letters.ndjson?class=quarantine")
     assert [orjson.loads(line)["id"] for line in export.text.splitlines()] == [said["quarantine"]]
     assert "attachment" in export.headers["content-disposition"]
+
+
+async def test_a_search_of_letters_that_finds_little_is_bounded_and_goes_on(
+    api: httpx.AsyncClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(letters, "LOOKED_AT", 100)
+    wanted = await dead_letters.put(stage, 1, reason="rare")
+    for number in range(2, 252):
+        await dead_letters.put(stage, number)
+    found, cursor, pages = [], "", 0
+    while cursor is not None:
+        page = await get(api, f"/api/letters?reason=rare&cursor={cursor}")
+        found, cursor, pages = found + page["letters"], page["next"], pages + 1
+        assert page["cut"] == (cursor is not None)
+    assert ([each["entry"] for each in found], pages) == ([wanted], 3)
 
 
 @pytest.mark.usefixtures("said")

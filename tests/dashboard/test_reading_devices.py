@@ -7,8 +7,10 @@ import pytest
 
 from builders import T0, Stage, a_measure
 from dashboard.parts import Parts
-from dashboard.reading.devices import Wanted
+from dashboard.reading import backlogs, processes
+from dashboard.reading.devices import Wanted, mean_per_minute
 from gantry.event import Accept, RawEntry, new_event_id
+from gantry.pace import Flow
 from gantry.streams.controls import Note
 
 MANY = 2000
@@ -97,3 +99,39 @@ async def test_one_device_in_detail(parts: Parts, stage: Stage):
     assert (one.letters, one.letters_more) == (1, False)
     assert one.oldest_waiting_ms == T0 // 1000
     assert await parts.reading.device("crowd", scene.LANE) is None
+
+
+@pytest.mark.parametrize(
+    ("flow", "after_s", "rate"),
+    [
+        (Flow(T0, 0, 0, 100), 0, 20),  # the first window: the one before counts as empty
+        (Flow(T0, 50, 100, 50), 150, 20),
+        (Flow(T0, 50, 100, 50), 300, 10),  # the window is over, and nobody has begun another
+        (Flow(T0, 50, 100, 50), 600, 0),
+        (Flow(T0, 50, 100, 50), -60, 30),  # a clock that was set back
+    ],
+)
+def test_what_came_of_late_is_a_rate(flow: Flow, after_s: int, rate: float):
+    assert mean_per_minute(flow, T0 + after_s * 1000) == rate
+
+
+@pytest.mark.parametrize(
+    ("waiting", "own", "ceiling", "hours", "worst", "worst_hours"),
+    [
+        ({}, {}, 0, 0, "", 0),
+        ({"a": 3600, "b": 7200}, {}, 0, 2, "b", 2),
+        ({"a": 3600, "b": 7200}, {"a": 10}, 0, 6, "a", 6),
+        ({"a": 3600, "b": 7200}, {}, 1, 3, "b", 2),  # the whole target may send one a second
+        ({"a": 0}, {}, 0, 0, "", 0),
+    ],
+)
+def test_a_backlog_is_told_in_hours(waiting, own, ceiling, hours, worst, worst_hours):
+    lanes = {("evd", lane): n for lane, n in waiting.items()}
+    rates = {("evd", lane): rate for lane, rate in own.items()}
+    found = backlogs.measure(lanes, processes.Limits(per_minute=60, requests_per_s=ceiling), rates)
+    assert (found.hours, found.worst_lane, found.worst_hours) == (hours, worst, worst_hours)
+
+
+def test_without_a_publisher_nobody_knows_how_long_it_takes():
+    found = backlogs.measure({("evd", "a"): 10}, None, {})
+    assert (found.waiting, found.hours, found.worst_lane, found.worst_hours) == (10, None, "a", None)

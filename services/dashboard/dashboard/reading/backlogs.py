@@ -47,9 +47,7 @@ async def own_limits(sources: Sources) -> dict[tuple[str, str], float]:
     return found
 
 
-def measure(
-    waiting: Lengths, general: processes._Limits | None, own: Mapping[tuple[str, str], float]
-) -> states.Backlog:
+def measure(waiting: Lengths, general: processes.Limits | None, own: Mapping[tuple[str, str], float]) -> states.Backlog:
     """Lanes go out side by side, so the whole takes as long as the worst, or as the target's ceiling lets it. Pure."""
     hours = {
         key: hours_of(n, own.get(key) or (general.per_minute if general else 0)) for key, n in waiting.items() if n

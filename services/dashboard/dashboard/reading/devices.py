@@ -13,7 +13,8 @@ from dashboard.reading.last import measure
 from dashboard.reading.shapes import Device, Devices, Held
 from dashboard.reading.sources import Sources, iso, lossy, number
 from gantry import topology
-from gantry.pace import Flow, Overrun
+from gantry.diagnosis import facts
+from gantry.pace import WINDOW_MS, Flow, Overrun
 from gantry.streams.controls import Hold
 
 PAGE, MOST = 100, 5000
@@ -97,7 +98,7 @@ async def everything(sources: Sources) -> list[Device]:
         found = await gathered(sources)
         limits = processes.limits(await processes.alive(sources))
         general = limits.per_minute if limits else 0.0
-        now = sources.now_ms()
+        now = await facts.now_ms(sources.client)
         return [device(key, found, general, now) for key in found.lanes()]
 
     return await sources.cache.get("devices", look)
@@ -127,7 +128,7 @@ def device(key: Key, found: Found, general: float, now_ms: int) -> Device:
     allowed = overrun.allowed if overrun else general
     waiting, due, hold = found.waiting.get(key, 0), found.due.get(key), found.holds.get(key)
     newest = found.newest.get(key, Newest())
-    arriving = overrun.arriving if overrun else flow.sustained_per_minute(now_ms) if flow else 0.0
+    arriving = overrun.arriving if overrun else mean_per_minute(flow, now_ms) if flow else 0.0
     return Device(
         target=key[0],
         lane=key[1],
@@ -148,6 +149,13 @@ def device(key: Key, found: Found, general: float, now_ms: int) -> Device:
         hold=held(hold),
         state=_state(waiting, own, stopped=hold is not None, over=overrun is not None),
     )
+
+
+def mean_per_minute(flow: Flow, now_ms: int) -> float:
+    """What came of late: in the running window of five minutes and the whole one before. Pure."""
+    passed, into = divmod(max(0, now_ms - flow.start_ms), WINDOW_MS)
+    came = {0: flow.last + flow.this, 1: flow.this}.get(passed, 0)
+    return came * 60_000 / (WINDOW_MS + into)
 
 
 def held(hold: Hold | None) -> Held | None:

@@ -16,17 +16,21 @@ LOOKED_AT = 20_000  # letters that one page looks through; a filter may find few
 
 
 async def page(sources: Sources, wanted: Wanted, *, cursor: str = "", limit: int = PAGE) -> LettersPage:
-    """Newest first. `cursor`: entry id of the last letter of the page before."""
+    """Newest first. `cursor`: entry id of the last letter that the page before looked at."""
     found: list[Letter] = []
-    async for letters in sources.letters.pages(wanted, newest_first=True, behind=cursor):
-        found += letters
+    looked, cut = 0, False
+    between = Wanted(since_ms=wanted.since_ms, until_ms=wanted.until_ms)  # the rest is asked here, to know where we are
+    async for letters in sources.letters.pages(between, newest_first=True, behind=cursor):
+        found += filter(wanted.matches, letters)
+        looked += len(letters)
         if len(found) > limit:
             break
+        if looked >= LOOKED_AT:
+            cursor, cut = letters[-1].entry_id, True
+            break
     shown = [letter_state(each) for each in found[:limit]]
-    more = len(found) > limit
-    return LettersPage(
-        total=await sources.letters.count(), letters=shown, next=shown[-1].entry if more and shown else None
-    )
+    behind = shown[-1].entry if len(found) > limit else cursor if cut else None
+    return LettersPage(total=await sources.letters.count(), letters=shown, next=behind, cut=cut)
 
 
 async def letter(sources: Sources, entry: str) -> LetterState | None:

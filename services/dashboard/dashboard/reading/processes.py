@@ -72,7 +72,9 @@ class _Counters(msgspec.Struct, frozen=True):
     certificate_until_ms: int = 0
 
 
-class _Limits(msgspec.Struct, frozen=True):
+class Limits(msgspec.Struct, frozen=True):
+    """What publishers let out of a lane, and of a whole target."""
+
     per_minute: float = 0
     burst: int = 0
     counts: str = "measures"
@@ -107,9 +109,9 @@ def counters(processes: Sequence[states.Process]) -> states.Counters:
     )
 
 
-def limits(processes: Sequence[states.Process]) -> _Limits | None:
+def limits(processes: Sequence[states.Process]) -> Limits | None:
     """What publishers let out per device; None while none says it."""
-    said = (convert(p.says.get("limits"), _Limits, None) for p in processes if p.service == "publisher")
+    said = (convert(p.says.get("limits"), Limits, None) for p in processes if p.service == "publisher")
     return next((each for each in said if each and each.per_minute > 0), None)
 
 

@@ -112,7 +112,7 @@ class Device(Shape, frozen=True):
     newest: str  # TimeInstant of the newest delivered measure
     due_ms: int | None  # when its next request may go; None: nothing waits, or not before it is released
     under_way: bool
-    arriving_per_min: float  # measures a minute that have come for ten minutes at least
+    arriving_per_min: float  # measures a minute within the last five to ten minutes
     allowed_per_min: float | None  # None: no publisher says it
     over_limit: bool
     backlog_h: float | None  # hours until what waits is out, at the allowed rate

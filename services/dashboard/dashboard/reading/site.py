@@ -29,7 +29,11 @@ async def ledger(sources: Sources) -> states.LedgerLines:
 
 
 async def audit(sources: Sources) -> states.LedgerAudit:
-    """Recounted from the keys."""
+    """Recounted from the keys, once for all who ask within a second."""
+    return await sources.cache.get("audit", lambda: _recount(sources))
+
+
+async def _recount(sources: Sources) -> states.LedgerAudit:
     if not await sources.client.exists(sources.keys.events):
         return states.LedgerAudit(ledger=await ledger(sources), recount={}, differences=[], balanced=True)
     found = await sources.books.audit()
@@ -80,7 +84,7 @@ async def breakers(sources: Sources) -> states.Breakers:
     now = await facts.now_ms(sources.client)
     found = [_breaker(each) for each in await facts.breakers(sources.controls, now)]
     return states.Breakers(
-        breaker_open=any(each.state == "open" for each in found),
+        breaker_open=any(each.state != "closed" for each in found),
         targets=found,
         pauses=[paused(each) for each in await sources.controls.pauses(now)],
     )

@@ -68,7 +68,7 @@ class Sources:
     letters: Letters
     log: EventLog
     cache: Cache
-    reading_log: asyncio.Semaphore  # its files are read in threads, a few at a time
+    reading_log: asyncio.Semaphore  # its files are read in threads, and events searched for, a few at a time
 
     def now_ms(self) -> int:
         """By this machine's clock."""

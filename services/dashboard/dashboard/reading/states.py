@@ -66,7 +66,7 @@ class Paused(Shape, frozen=True):
 class Breakers(Shape, frozen=True):
     """`/api/breaker`."""
 
-    breaker_open: bool
+    breaker_open: bool  # any that is not closed
     targets: list[Breaker]
     pauses: list[Paused]
 
@@ -195,7 +195,8 @@ class LettersPage(Shape, frozen=True):
 
     total: int  # of all letters
     letters: list[LetterState]
-    next: str | None = None
+    next: str | None = None  # ?cursor= of what is older
+    cut: bool = False  # so many were looked at without filling the page that older ones may be wanted, too: go on
 
 
 class Setting(Shape, frozen=True):

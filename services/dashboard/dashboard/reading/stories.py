@@ -19,17 +19,17 @@ _FINAL = ("published", "filtered", "deduplicated", "dropped")
 async def story(sources: Sources, event_id: str) -> Story:
     """Everything that is known of it; `found` is False for an id that is nowhere."""
     at = received_by_id(event_id)
-    found = await search(sources, event_id, round(at.timestamp() * 1000) if at else None)
-    page = await _logged(sources, event_id)
+    async with sources.reading_log:  # a few at a time: one search may look at thousands of entries
+        found = await search(sources, event_id, round(at.timestamp() * 1000) if at else None)
+        page = await _logged(sources, event_id)
     return told(event_id, found, page, now_ms=sources.now_ms())
 
 
 async def _logged(sources: Sources, event_id: str) -> eventlog.Page:
-    async with sources.reading_log:
-        try:
-            return await asyncio.to_thread(sources.log.find, event_id)
-        except Malformed:  # no id is so long
-            return eventlog.Page(lines=[], next=None)
+    try:
+        return await asyncio.to_thread(sources.log.find, event_id)
+    except Malformed:  # no id is so long
+        return eventlog.Page(lines=[], next=None)
 
 
 def told(event_id: str, found: Found, page: eventlog.Page, *, now_ms: int) -> Story:
