@@ -81,12 +81,15 @@ class Catalogue:
         return text
 
 
-@functools.cache
 def of(lang: str) -> Catalogue:
     """The catalogue of a language; the default's for one that we do not speak."""
-    known = lang if lang in LANGUAGES else DEFAULT
-    text = resources.files(__package__).joinpath(f"{known}.toml").read_text(encoding="utf-8")
-    return Catalogue(known, _flat(tomllib.loads(text)))
+    return _loaded(lang if lang in LANGUAGES else DEFAULT)
+
+
+@functools.cache
+def _loaded(lang: str) -> Catalogue:
+    text = resources.files(__package__).joinpath(f"{lang}.toml").read_text(encoding="utf-8")
+    return Catalogue(lang, _flat(tomllib.loads(text)))
 
 
 def say(value: Value, lang: str = DEFAULT) -> str:
