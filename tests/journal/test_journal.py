@@ -156,9 +156,9 @@ async def test_what_was_written_and_not_acknowledged_is_not_written_again(
 
 async def test_foreign_and_vanished_entries_are_passed_over(desk: Desk, client: Client, keys: Topology) -> None:
     await streams.add(client, keys, outcome("a"), outcome("b"))
+    await streams.add(client, keys, receipt("c"))
     await client.xadd(keys.receipts, {b"\xff": b"\xff"})
     await client.xadd(keys.outcomes, {"kind": "forgotten"})
-    await streams.add(client, keys, receipt("c"))
     for _ in range(2):
         await desk.intake.read(STREAMS, wait=False)
     first = (await client.xrange(keys.outcomes, count=1))[0][0]
