@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import dashboard_scene as scene
 import httpx
 import jsonschema
@@ -9,10 +11,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from starlette.routing import Route
 
 from builders import Stage
-from dashboard import api
+from dashboard import api, app
+from dashboard.__main__ import parts as all_parts
 from dashboard.api import openapi
 from dashboard.api.paths import PATHS
+from dashboard.config import Config
 from dashboard.parts import Parts
+from gantry.streams.client import Client
 
 DOCUMENT = openapi.document()
 ANSWERS_WITHOUT_END = {"/api/live"}
@@ -105,3 +110,30 @@ async def test_a_site_on_which_nothing_ever_ran_is_described_too(api: httpx.Asyn
         answer = await api.get(path)
         assert answer.status_code == 200, answer.text
         check(answer.json(), path)
+
+
+async def test_what_the_live_stream_carries_is_as_described(parts: Parts, stage: Stage):
+    watching = parts.live.watch("en")
+    first = asyncio.ensure_future(anext(watching))
+    await asyncio.sleep(0)
+    await parts.live.once()
+    await scene.everything(stage)
+    parts.reading.sources.cache._kept.clear()
+    await parts.live.once()
+    got = [await first]
+    while got[-1][0] != "lines":
+        got.append(await anext(watching))
+    assert {event for event, _ in got} == {"status", "lines"}
+    for _, data in got:
+        check(orjson.loads(data), "/api/live")
+    await watching.aclose()
+
+
+async def test_where_reading_is_closed_the_answer_is_401_as_described(config: Config, client: Client):
+    closed = all_parts(config.model_copy(update={"dashboard_reading": "login"}), client)
+    transport = httpx.ASGITransport(app.build(closed), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as stranger:
+        answer = await stranger.get("/api/status")
+        assert answer.status_code == 401
+        check(answer.json(), "/api/status", "401")
+        assert (await stranger.get("/healthz")).status_code == 200

@@ -9,7 +9,7 @@ import msgspec
 
 import gantry
 from dashboard.api.asked import Parameter
-from dashboard.api.paths import JSON, PATHS, Path
+from dashboard.api.paths import JSON, PATHS, TEXT, Path
 from dashboard.reading.shapes import Fault
 
 TEMPLATE = "#/components/schemas/{name}"
@@ -41,7 +41,8 @@ def _operation(path: Path, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]
         responses["400"] = {"description": "A parameter is wrong; the error says which.", "content": fault}
     if path.missing:
         responses["404"] = {"description": "There is none.", "content": _content(JSON, schemas[path.missing])}
-    if path.media != "text/plain":
+    if path.media != TEXT:
+        responses["401"] = {"description": "Reading needs a login here (DASHBOARD_READING).", "content": fault}
         responses["503"] = {"description": "Redis does not answer.", "content": fault}
     return {
         "operationId": path.handler.__name__,
