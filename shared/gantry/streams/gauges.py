@@ -23,7 +23,7 @@ PENDING = Gauge("gantry_stream_pending", "Entries that a group has taken up and 
 
 
 class LedgerGauges:
-    """Keeps the gauges of the given terms fresh, and those of the groups on `streams` (raw, events, receipts, outcomes)."""
+    """Keeps the gauges of the given terms fresh, and those of the groups on `streams` (names as Position has them)."""
 
     def __init__(self, books: Books, terms: Sequence[str], *, streams: Sequence[str] = ()) -> None:
         self._books, self._terms, self._streams = books, terms, streams
