@@ -17,7 +17,7 @@ from gantry.streams.lanes import Outcome, Settlement
 from gantry.streams.scripts import text
 
 LANE, OTHER, CROWD_LANE = "9C0AA51PAZ00001", "9C0AA51PAZ00002", "B8A44F000001"
-NAMED = b'{"TimeInstant":"2025-10-09T08:53:20.000Z","name":"Main gate","count":%d}'
+NAMED = b'{"TimeInstant":"2025-10-09T08:53:20.000Z","event":"TrafficJunction","name":"Main gate","count":%d}'
 LIMITS = some_limits(per_minute=60, burst=10, batch_max=1)
 
 

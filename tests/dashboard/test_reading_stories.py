@@ -5,6 +5,8 @@ import pytest
 
 from builders import T0, Stage
 from dashboard.parts import Parts
+from dashboard.reading import searching
+from dashboard.texts import LANGUAGES, load
 from gantry.streams.scripts import text
 
 STATES = {
@@ -97,3 +99,39 @@ async def test_while_events_remembers_it_the_acceptance_has_its_time(parts: Part
     await scene.send(stage, scene.OTHER)
     story = await parts.reading.story(event_id)
     assert {step.what for step in story.steps} == {"received", "accepted", "published"} and story.state == "published"
+
+
+async def test_the_devices_own_time_and_code_are_told_as_long_as_anything_knows_them(parts: Parts, stage: Stage):
+    said = await scene.everything(stage)
+    quarantined, published = [await parts.reading.story(said[name]) for name in ("quarantine", "published")]
+    assert (quarantined.device_time, quarantined.src) == ("2025-10-09 08:53:20", "r")
+    assert (published.device_time, published.what) == ("2025-10-09T08:53:20.000Z", "TrafficJunction")
+
+
+async def test_what_the_streams_have_forgotten_is_said_where_the_log_does_not_know_it_either(
+    parts: Parts, stage: Stage
+):
+    said = await scene.everything(stage)
+    for key in (stage.keys.receipts, stage.keys.outcomes):
+        await stage.client.xtrim(key, maxlen=0)
+    story = await parts.reading.story(said["published"])
+    assert (story.found, story.unknown) == (False, ["no_event_log", "older_than_streams"])
+
+
+@pytest.mark.parametrize(("bound", "code"), [("MOST_ENTRIES", "streams_bounded"), ("MOST_ITEMS", "lanes_bounded")])
+async def test_a_search_that_ends_early_says_so(
+    parts: Parts, stage: Stage, monkeypatch: pytest.MonkeyPatch, bound: str, code: str
+):
+    await stage.fill_lane(3)
+    await stage.entries(3)
+    monkeypatch.setattr(searching, bound, 1)
+    monkeypatch.setattr(searching, "PAGE", 1)
+    (unknown,) = scene.ids(1)
+    assert code in (await parts.reading.story(unknown)).unknown
+
+
+def test_every_thing_unknown_has_its_sentence():
+    for language in LANGUAGES:
+        words = load().of(language)
+        for code in (*(f"{what}_bounded" for what in ("streams", "lanes", "letters", "log")), "log_damaged"):
+            assert words.has(f"unknown.{code}")

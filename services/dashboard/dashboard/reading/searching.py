@@ -17,6 +17,7 @@ MOST_ITEMS, PIPELINED = 20_000, 100  # measures looked at in lanes; lanes a roun
 MOST_LETTERS = 5_000
 SLACK_MS = 600_000  # between the clocks of doors and server
 _ITEM_PARTS = 6
+STREAMS_BOUNDED, LANES_BOUNDED, LETTERS_BOUNDED = "streams_bounded", "lanes_bounded", "letters_bounded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,8 @@ class Found:
     resent: list[Line] = field(default_factory=list)
     letters: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    device_time: str = ""  # as the device said it
+    trimmed: bool = False  # the streams do not reach back to its receipt
 
 
 async def search(sources: Sources, event_id: str, received_ms: int | None) -> Found:
@@ -72,13 +75,14 @@ async def search(sources: Sources, event_id: str, received_ms: int | None) -> Fo
 async def _standing(sources: Sources, event_id: str, since_ms: int, found: Found) -> None:
     taken = await _taken_up(sources)
     for name, key in (("raw", sources.keys.raw), ("events", sources.keys.events)):
-        async for entry, fields in _entries(sources, key, since_ms, f"{name}_bounded", found):
+        async for entry, fields in _entries(sources, key, since_ms, found):
             if lossy(fields.get(b"id", b"")) != event_id:
                 continue
             said = {field: lossy(fields.get(field.encode(), b"")) for field in ("dev", "src", "target", "lane", "seq")}
             seq = number(said.pop("seq"))
             received_ms = number(lossy(fields.get(b"t_rx", b""))) // 1000
             again = b"retried" in fields.get(b"flags", b"").split()
+            found.device_time = lossy(fields.get(b"t_dev", b"")) or found.device_time
             taken_up = name == "events" and _place(entry) <= taken
             found.standing.append(
                 Standing(
@@ -102,21 +106,31 @@ def _place(entry: str) -> tuple[int, int]:
 
 
 async def _ends(sources: Sources, event_id: str, since_ms: int, found: Found) -> None:
+    for key in (sources.keys.receipts, sources.keys.outcomes):
+        found.trimmed |= await _is_trimmed(sources, key, since_ms)
     needle = event_id.encode()
-    async for entry, fields in _entries(sources, sources.keys.receipts, since_ms, "receipts_bounded", found):
+    async for entry, fields in _entries(sources, sources.keys.receipts, since_ms, found):
         if needle in fields.get(b"ids", b""):
             mine = [sent for sent in ends.receipt(entry, fields) if sent.event_id == event_id]
             found.lines += [sent.line for sent in mine if not sent.resent]
             found.resent += [sent.line for sent in mine if sent.resent]
-    async for entry, fields in _entries(sources, sources.keys.outcomes, since_ms, "outcomes_bounded", found):
+    async for entry, fields in _entries(sources, sources.keys.outcomes, since_ms, found):
         if fields.get(b"id") == needle:
             found.lines.append(ends.outcome(entry, fields))
+            found.device_time = lossy(fields.get(b"t_dev", b"")) or found.device_time
 
 
-async def _entries(
-    sources: Sources, key: str, since_ms: int, code: str, found: Found
-) -> AsyncIterator[tuple[str, ends.Fields]]:
-    """Oldest first, from a time on; where too many stand there, `code` says that not all were looked at."""
+async def _is_trimmed(sources: Sources, key: str, since_ms: int) -> bool:
+    """Whether entries of that time are not kept any more."""
+    if not await sources.client.exists(key):
+        return False
+    about = await sources.client.xinfo_stream(key)
+    first = about["first-entry"]
+    return about["entries-added"] > about["length"] and (not first or _place(lossy(first[0]))[0] > since_ms)
+
+
+async def _entries(sources: Sources, key: str, since_ms: int, found: Found) -> AsyncIterator[tuple[str, ends.Fields]]:
+    """Oldest first, from a time on; where too many stand there, it is noted that not all were looked at."""
     low, looked = f"{since_ms}-0", 0
     while True:
         rows: Any = await sources.client.xrange(key, low, "+", count=PAGE)
@@ -126,7 +140,7 @@ async def _entries(
         if len(rows) < PAGE:
             return
         if looked >= MOST_ENTRIES:
-            found.unknown.append(code)
+            found.unknown.append(STREAMS_BOUNDED)
             return
         low = f"({lossy(rows[-1][0])}"
 
@@ -136,7 +150,7 @@ async def _lanes(sources: Sources, event_id: str, found: Found) -> None:
     lengths = {lane: n for lane, n in (await backlogs.lengths_now(sources)).items() if n}
     each = max(1, MOST_ITEMS // max(1, len(lengths)))
     if sum(lengths.values()) > MOST_ITEMS and any(n > each for n in lengths.values()):
-        found.unknown.append("lanes_bounded")
+        found.unknown.append(LANES_BOUNDED)
     lanes, needle = list(lengths)[:MOST_ITEMS], f"\n{event_id}\n".encode()
     for start in range(0, len(lanes), PIPELINED):
         chunk = lanes[start : start + PIPELINED]
@@ -159,7 +173,8 @@ async def _letters(sources: Sources, event_id: str, since_ms: int, found: Found)
     wanted = Wanted(events=frozenset([event_id]), since_ms=since_ms)
     async for page in sources.letters.pages(wanted):
         found.letters += [letter.entry_id for letter in page]
+        found.device_time = next((letter.t_dev for letter in page if letter.t_dev), found.device_time)
         looked += 100
         if looked >= MOST_LETTERS:
-            found.unknown.append("letters_bounded")
+            found.unknown.append(LETTERS_BOUNDED)
             return

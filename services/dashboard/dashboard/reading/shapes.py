@@ -148,7 +148,7 @@ class Step(Shape, frozen=True):
 
     at_ms: int
     since_ms: int | None  # from its receipt; None: that is not known
-    what: str  # received, in_raw, accepted, waiting, resent, or how a line of the event log ended
+    what: str  # received, pending, accepted, waiting, resent, or how a line of the event log ended
     target: str = ""
     lane: str = ""
     seq: int | None = None
@@ -165,9 +165,10 @@ class Story(Shape, frozen=True):
     dev: str
     src: str
     what: str
+    device_time: str  # as the device or the measure says it; "" where it is not known any more
     received_ms: int
     state: str  # in_raw, waiting, published, filtered, deduplicated, dead, dropped, unknown
     steps: list[Step]
     lines: list[Line]
     letters: list[str]  # entry ids in `dead` now
-    unknown: list[str]  # where not all was looked at: {raw,events,receipts,outcomes,lanes,letters,log}_bounded, …
+    unknown: list[str]  # {streams,lanes,letters,log}_bounded, log_damaged, no_event_log, older_than_streams

@@ -43,22 +43,21 @@ def told(event_id: str, found: Found, page: eventlog.Page, *, now_ms: int) -> St
         *(_of_line(each, received, what="resent") for each in found.resent),
         *(_of_waiting(each, received, now_ms) for each in found.waiting),
     ]
-    first = next((each for each in lines if each.src or each.what), lines[0] if lines else None)
+    sent = next((line.measure for line in lines if isinstance(line.measure, dict)), {})
+    devs = [*(s.dev for s in found.standing), *(w.dev for w in found.waiting), *(x.dev for x in lines)]
     return Story(
         id=event_id,
         found=bool(found.standing or found.waiting or found.letters or lines),
-        dev=next(
-            filter(None, [*(s.dev for s in found.standing), *(w.dev for w in found.waiting), *(x.dev for x in lines)]),
-            "",
-        ),
+        dev=next(filter(None, devs), ""),
         src=next(filter(None, [*(s.src for s in found.standing), *(x.src for x in lines)]), ""),
-        what=first.what if first else "",
+        what=next((line.what for line in lines if line.what), str(sent.get("event", ""))),
+        device_time=found.device_time or str(sent.get("TimeInstant", "")),
         received_ms=received,
         state=_state(found, lines),
         steps=sorted(steps, key=lambda step: step.at_ms),
         lines=lines,
         letters=found.letters,
-        unknown=[*found.unknown, *_unread(page)],
+        unknown=_unknown(found, page),
     )
 
 
@@ -86,9 +85,11 @@ def _state(found: Found, lines: list[Line]) -> str:
     return last or "unknown"
 
 
-def _unread(page: eventlog.Page) -> list[str]:
+def _unknown(found: Found, page: eventlog.Page) -> list[str]:
+    """What could not be looked at; that streams are trimmed matters only where the log does not remember either."""
     said = {"no_event_log": page.missing, "log_bounded": page.cut, "log_damaged": bool(page.damaged)}
-    return [code for code, true in said.items() if true]
+    codes = [code for code, true in said.items() if true]
+    return [*dict.fromkeys(found.unknown), *codes, *(["older_than_streams"] if codes and found.trimmed else [])]
 
 
 def _of_standing(each: Standing, received: int) -> Step:
@@ -97,7 +98,7 @@ def _of_standing(each: Standing, received: int) -> Step:
     return Step(
         at_ms=at,
         since_ms=_since(at, received),
-        what="in_raw" if each.stream == "raw" else "accepted",
+        what="pending" if each.stream == "raw" else "accepted",
         target=each.target,
         lane=each.lane,
         seq=each.seq or None,
