@@ -121,6 +121,7 @@ def _page(parts: Parts, request: Request, target: str, name: str, refusal: Refus
         next=target,
         name=name if name in ACCOUNTS else Role.OPERATOR,
         refusal=refusal,
+        closed=parts.access.closed,  # then nothing comes live to somebody who is not logged in
     )
     if refusal and refusal.wait_s:
         response.headers["retry-after"] = str(refusal.wait_s)
