@@ -17,6 +17,7 @@ from dashboard.access.throttle import ONE, Throttle
 from gantry import accounts
 from gantry.accounts import Accounts, Origin, Role, new_password
 from visitors import ORIGIN, PASSWORDS, QUICK, Visitor, field, furnished, settled
+from wait import until
 
 
 @pytest.fixture
@@ -319,6 +320,37 @@ async def test_a_password_is_made_once_and_told_once(bare):
         await someone.post("/logout")
     assert log
     assert told["password"] not in repr(log)
+
+
+async def test_an_operator_has_a_password_again_when_redis_lost_it(bare):
+    stop = asyncio.Event()
+
+    def told(log):
+        return [line["password"] for line in log if line["event"] == "dashboard_password_generated"]
+
+    with structlog.testing.capture_logs() as log:
+        keeping = asyncio.create_task(passwords.keeper(bare.config, bare.access.accounts, look_s=0.01)(stop))
+        await until(lambda: _known(told, log, 1), "the first password")
+        await bare.client.delete(bare.keys.accounts)
+        await until(lambda: _known(told, log, 2), "the second password")
+        stop.set()
+        await keeping
+    first, second = told(log)
+    assert (await Visitor(bare).log_in("operator", first)).status_code == 401
+    assert (await Visitor(bare).log_in("operator", second)).status_code == 303
+
+
+async def _known(told, log, count):
+    return len(told(log)) == count
+
+
+async def test_words_of_another_version_are_not_said(home):
+    someone = Visitor(home)
+    await someone.log_in()
+    (key,) = await keys_of_sessions(home)
+    for words in ("{", "[]", '{"nonce":1}'):
+        await home.client.hset(key, "said", words)
+        assert await someone.role() == "operator"
 
 
 async def test_two_that_start_together_agree_on_one(bare):

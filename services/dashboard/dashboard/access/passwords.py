@@ -13,18 +13,21 @@ from gantry.backoff import delay
 from gantry.errors import Unavailable
 from gantry.runtime import Worker, pause
 
+LOOK_S = 60.0
 SHORT = 10  # characters; shorter ones are warned about
 
 
-def keeper(config: Config, accounts: Accounts) -> Worker:
-    """The loop that does it as soon as Redis answers, and then rests."""
+def keeper(config: Config, accounts: Accounts, *, look_s: float = LOOK_S) -> Worker:
+    """The loop that does it as soon as Redis answers, and again should Redis have lost everything."""
 
     async def keep(stop: asyncio.Event) -> None:
-        attempt, chance = 0, random.Random()
+        settled, attempt, chance = False, 0, random.Random()
         while not stop.is_set():
             try:
-                await settle(config, accounts)
-                await stop.wait()
+                if not settled or not (await accounts.read())[Role.OPERATOR].hashed:
+                    await settle(config, accounts)
+                settled, attempt = True, 0
+                await pause(stop, look_s)
             except Unavailable:
                 await pause(stop, delay(attempt, first_s=0.2, cap_s=5.0, chance=chance))
                 attempt += 1
