@@ -132,7 +132,7 @@ async def kill_again_and_again(whole: Rig) -> None:
 async def next_write(whole: Rig) -> None:
     """Return at once after it: what was written is most likely not acknowledged yet."""
     before, end = size_of(whole), time.monotonic() + 5
-    while size_of(whole) == before and time.monotonic() < end:
+    while size_of(whole) == before and time.monotonic() < end:  # noqa: ASYNC110 - a file has no event to wait for
         await asyncio.sleep(0)
 
 
