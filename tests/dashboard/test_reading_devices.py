@@ -29,6 +29,16 @@ async def test_a_device_says_what_came_what_waits_and_what_went_out(parts: Parts
     assert one.allowed_per_min == 60 and one.backlog_h == round(1 / 60 / 60, 2)
 
 
+async def test_a_device_that_comes_in_by_several_doors_is_one(parts: Parts, stage: Stage):
+    await stage.lead()
+    for number, dev in enumerate(("ivss/1", "ivss/1", "ivss/2")):
+        stage.tick(number)
+        (event_id,) = scene.ids(1)
+        await scene.accept(stage, event_id, scene.LANE, dev=dev)
+    one = (await rows(parts))[scene.LANE]
+    assert (one.devs, one.units, one.seen_ms) == (["ivss/2", "ivss/1"], 3, T0 // 1000 + 3000)
+
+
 async def test_a_held_device_says_by_whom_and_why(parts: Parts, stage: Stage):
     await scene.everything(stage)
     await parts.controls.hold("evd", scene.LANE, Note("ana", "being moved"))

@@ -34,6 +34,13 @@ async def test_both_make_the_same_lines(parts: Parts, stage: Stage):
     assert outcomes == {"published", "filtered", "deduplicated", "dead", "retried"}
 
 
+async def test_a_newest_that_is_sent_again_is_no_end(stage: Stage):
+    await scene.everything(stage)
+    ((entry, fields),) = await stage.client.xrange(stage.keys.receipts)
+    assert len(ends.of_entry(ends.RECEIPTS, text(entry), fields)) == 1
+    assert ends.of_entry(ends.RECEIPTS, text(entry), {**fields, b"resent": b"1"}) == []
+
+
 def test_what_another_version_wrote_is_shown_as_far_as_it_goes():
     (sent,) = ends.receipt("1-1", {b"ids": b"e1", b"bodies": b"\xff"})
     assert (sent.line.id, sent.line.measure, sent.line.received) == ("e1", None, None)

@@ -31,6 +31,7 @@ async def test_every_event_has_its_story(parts: Parts, stage: Stage, logged: boo
         assert story.found and story.state == state, name
         assert story.unknown == ([] if logged else ["no_event_log"])
         assert story.received_ms and story.steps[0].what == "received"
+        assert len(story.lines) == (state in ("published", "filtered", "deduplicated", "dead"))
 
 
 async def test_the_story_goes_on_when_only_the_log_remembers(parts: Parts, stage: Stage):
