@@ -200,6 +200,7 @@ async def test_problems_are_said_in_both_languages(api: httpx.AsyncClient):
         "/api/timeline?hours=2185",
         "/api/timeline?hours=1&minutes=1",
         "/api/devices?state=broken",
+        "/api/devices?text=" + "x" * 257,
         "/api/devices?limit=5001",
         "/api/devices/other/lane",
         "/api/letters?cursor=x",

@@ -60,9 +60,11 @@ async def test_a_failure_is_not_kept(clock: FakeClock):
 
 async def test_one_who_goes_away_takes_the_answer_from_nobody(clock: FakeClock):
     cache, source = Cache(clock), Source()
-    leaving, staying = (asyncio.create_task(cache.get("x", source.read)) for _ in range(2))
+    first, second, staying = (asyncio.create_task(cache.get("x", source.read)) for _ in range(3))
     await asyncio.sleep(0)
-    leaving.cancel()
+    first.cancel()
+    second.cancel()
+    await asyncio.wait({first, second})
     source.may.set()
     assert await staying == 1
 
