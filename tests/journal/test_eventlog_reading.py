@@ -15,7 +15,7 @@ from logs import T0_MS, a_line
 
 from gantry.errors import Malformed
 from gantry.event import new_event_id
-from gantry.eventlog import EventLog, Page, Wanted, names, parts
+from gantry.eventlog import EventLog, Page, Wanted, names, parts, reading
 from gantry.eventlog.line import Line
 
 
@@ -136,6 +136,19 @@ def test_an_event_is_found_in_all_parts_but_not_in_those_before_its_receipt(tmp_
     page = EventLog(tmp_path).find(event)
     assert [line.at for line in page.lines] == [a_line(6001).at, a_line(5001).at], "the first part ended before"
     assert not page.cut
+
+
+def test_the_search_for_an_event_begins_where_it_was_received(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "FIND_BYTES", 200_000)
+    event = new_event_id((T0_MS + 5_000_000) * 1000)
+    logs.write_packed(tmp_path, a_line(5001, id=event), a_line(5002), at=5100)
+    for number in range(6000, 10_000, 1000):
+        logs.write_packed(tmp_path, *map(a_line, range(number, number + 500)), at=number + 500)
+    logs.write_current(tmp_path, a_line(11_000, id=event))
+    page = EventLog(tmp_path).find(event)
+    assert [line.at for line in page.lines] == [a_line(5001).at]
+    assert page.cut, "the newest parts have not been looked at"
+    assert page.bytes_read < 500_000
 
 
 def test_bytes_are_bounded_and_the_next_page_goes_on(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from gantry.errors import GantryError, Malformed
 from gantry.eventlog import names, parts
 from gantry.eventlog.line import Line, decode
-from gantry.eventlog.parts import Budget, Part
+from gantry.eventlog.parts import Budget, Part, Search
 
 _UNBOUNDED = 1 << 62
 _MOST_POSITIONS = 1_000_000
@@ -159,7 +159,8 @@ class LogFile:
         if part is None:
             return set()
         with _closing(part):
-            look = part.look(match, before=None, most=_MOST_POSITIONS, budget=Budget(_UNBOUNDED), stop=lambda _: True)
+            search = Search(match=match, stop=lambda _: True)
+            look = part.look(search, before=None, most=_MOST_POSITIONS, budget=Budget(_UNBOUNDED))
             return {line.at for _, line in look.found}
 
 

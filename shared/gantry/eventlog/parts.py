@@ -36,6 +36,15 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What is looked for. An empty line must match nothing."""
+
+    match: Match
+    must: bytes = b""  # bytes that every match has
+    stop: Stop | None = None  # a line that does not match, and before which none will
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """What was found in a file, newest first; `down_to`: no line before this offset has been looked at."""
 
@@ -57,50 +66,65 @@ class Part:
         first = self.stream.readline(LONGEST_LINE)
         self.identity = first if first.endswith(b"\n") else b""
 
-    def look(self, match: Match, *, before: int | None, most: int, budget: Budget, stop: Stop | None = None) -> Look:
-        """At most `most` matching lines that begin before an offset; `stop` ends it at a line that is old enough.
+    def look(self, search: Search, *, before: int | None, most: int, budget: Budget) -> Look:
+        """At most `most` matching lines that begin before an offset.
 
         A packed file is read whole, whatever the budget: it ends where the next part would begin.
         """
         end = self.size if before is None else min(before, self.size)
-        if self.is_packed:
-            return self._forwards(match, end, most, budget)
-        return self._backwards(match, end, most, budget, stop)
+        return (self._forwards if self.is_packed else self._backwards)(search, end, most, budget)
 
     def close(self) -> None:
         self.stream.close()
 
-    def _forwards(self, match: Match, end: int, most: int, budget: Budget) -> Look:
+    def _forwards(self, search: Search, end: int, most: int, budget: Budget) -> Look:
         kept: deque[Found] = deque(maxlen=most)
-        at, dropped, damaged = 0, False, False
+        dropped, damaged = False, False
         try:
-            self.stream.seek(0)
-            while at < end and (written := self.stream.readline(LONGEST_LINE)):
-                if line := match(written.rstrip(b"\n")):
+            for at, written in self._lines(search.must, budget):
+                if at >= end:
+                    break
+                if line := search.match(written):
                     dropped |= len(kept) == most
                     kept.append((at, line))
-                at += len(written)
         except (EOFError, zlib.error, OSError):  # what came before the damage counts
             damaged = True
-        budget.take(at)
         found = list(reversed(kept))
         return Look(found=found, down_to=found[-1][0] if dropped else 0, damaged=damaged)
 
-    def _backwards(self, match: Match, end: int, most: int, budget: Budget, stop: Stop | None) -> Look:
+    def _lines(self, must: bytes, budget: Budget) -> Iterator[tuple[int, bytes]]:
+        """(offset, line), oldest first, of blocks that have certain bytes anywhere."""
+        self.stream.seek(0)
+        at, carry = 0, b""
+        while block := self.stream.read(BLOCK):
+            budget.take(len(block))
+            whole, end, rest = (carry + block).rpartition(b"\n")
+            if end and must in whole:
+                offset = at
+                for written in whole.split(b"\n"):
+                    yield offset, written
+                    offset += len(written) + 1
+            at += len(whole) + len(end)
+            carry = rest
+
+    def _backwards(self, search: Search, end: int, most: int, budget: Budget) -> Look:
         found: list[Found] = []
         down_to = end
-        for at, written in self.lines_back(end, budget):
+        for at, written in self.lines_back(end, budget, search.must):
             down_to = at
-            if line := match(written):
+            if line := search.match(written):
                 found.append((at, line))
                 if len(found) == most:
                     break
-            elif stop and stop(written):
+            elif search.stop and search.stop(written):
                 return Look(found=found, down_to=0)
         return Look(found=found, down_to=down_to)
 
-    def lines_back(self, end: int, budget: Budget) -> Iterator[tuple[int, bytes]]:
-        """(offset, line without its end), newest first; an unfinished last line is left out."""
+    def lines_back(self, end: int, budget: Budget, must: bytes = b"") -> Iterator[tuple[int, bytes]]:
+        """(offset, line without its end), newest first; an unfinished last line is left out.
+
+        Lines of a block without the bytes `must` are passed over: its first one comes as an empty one.
+        """
         begin, carry, ended = end, b"", False
         while begin > 0 and budget.left > 0:
             size = min(BLOCK, begin)
@@ -115,9 +139,13 @@ class Part:
                     continue
             first = carry.find(b"\n") + 1 if begin else 0  # what stands before it began in an earlier block
             offset = begin + len(carry)
-            for written in reversed(carry[first:-1].split(b"\n")) if first < len(carry) else ():
-                offset -= len(written) + 1
-                yield offset, written
+            lines = carry[first:-1]
+            if first < len(carry) and must not in lines:
+                yield begin + first, b""
+            elif first < len(carry):
+                for written in reversed(lines.split(b"\n")):
+                    offset -= len(written) + 1
+                    yield offset, written
             carry = carry[:first]
             if len(carry) > LONGEST_LINE:  # no journal wrote that
                 carry, ended = b"", False

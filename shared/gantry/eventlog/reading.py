@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import re
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,11 +19,12 @@ from pathlib import Path
 from gantry.errors import Malformed
 from gantry.eventlog import names, parts
 from gantry.eventlog.line import Line, decode
-from gantry.eventlog.parts import Budget, Look, Part
+from gantry.eventlog.parts import Budget, Look, Part, Search
 from gantry.eventlog.wanted import Wanted, received_by_id
 
 MOST_BYTES = 64 * 1024 * 1024  # that one page looks at; a packed part is read whole, so it may be one part more
 MOST_LINES = 1000  # in one page
+FIND_BYTES = 256 * 1024 * 1024  # that the search for one event looks at
 _SLACK = timedelta(minutes=10)  # between clocks: of the server, of the doors and of the journal's host
 _CURSOR = re.compile(r"^([0-9]{1,12})@([0-9a-f]{16})$")
 
@@ -54,11 +56,12 @@ class EventLog:
     def find(self, event_id: str, *, limit: int = 200) -> Page:
         """Every line of one event. Raises Malformed for an id that is too long.
 
-        An id says when its event was received, so parts that were rotated before that are not looked at.
+        An id says when its event was received: parts rotated before that are not looked at, and those after it
+        are looked at in their order, for most events end soon. `cut`: newer parts have not been looked at.
         """
         at = received_by_id(event_id)
         oldest = at - _SLACK if at else None
-        return _Reading(self.folder, Wanted(id=event_id), limit, self._most_bytes, oldest).run(None, "")
+        return _Reading(self.folder, Wanted(id=event_id), limit, FIND_BYTES, oldest).find()
 
 
 class _Reading:
@@ -70,7 +73,8 @@ class _Reading:
         self._folder, self._wanted, self._limit = folder, wanted, limit
         since = datetime.fromtimestamp(wanted.since_ms / 1000, UTC) - _SLACK if wanted.since_ms else None
         self._oldest = max(filter(None, (oldest, since)), default=None)
-        self._too_old = partial(_ended_before, f"{since:%Y-%m-%dT%H:%M:%S}") if since else None
+        too_old = partial(_ended_before, f"{since:%Y-%m-%dT%H:%M:%S}") if since else None
+        self._search = Search(match=wanted.line, must=wanted.must, stop=too_old)
         self._budget = Budget(most_bytes)
         self._lines: list[Line] = []
         self._damaged = 0
@@ -79,6 +83,20 @@ class _Reading:
     def run(self, before: int | None, identity: str) -> Page:
         with contextlib.closing(self._parts()) as found:
             return self._walk(found, before, identity)
+
+    def find(self) -> Page:
+        """From the oldest part on, so that the budget goes where the event most likely ended."""
+        cut = False
+        with contextlib.closing(self._parts(oldest_first=True)) as found:
+            for part in found:
+                if cut := self._is_too_much(part) or len(self._lines) >= self._limit:
+                    break
+                before, self._lines = self._lines, []
+                look = self._look(part, None)
+                self._lines += before
+                if cut := look.down_to > 0:
+                    break
+        return self._page(None, cut=cut)
 
     def _walk(self, found: Iterable[Part], before: int | None, identity: str) -> Page:
         for part in found:
@@ -103,7 +121,7 @@ class _Reading:
         most = self._limit - len(self._lines)
         if most <= 0:  # the page is full, and this part begins the next
             return Look(found=[], down_to=part.size if before is None else before)
-        look = part.look(self._wanted.line, before=before, most=most, budget=self._budget, stop=self._too_old)
+        look = part.look(self._search, before=before, most=most, budget=self._budget)
         self._lines += [line for _, line in look.found]
         self._damaged += look.damaged
         return look
@@ -118,17 +136,23 @@ class _Reading:
             bytes_read=self._budget.read,
         )
 
-    def _parts(self) -> Generator[Part]:
+    def _parts(self, *, oldest_first: bool = False) -> Generator[Part]:
         """events.json first, then the folder is listed: what is rotated after that has been opened before."""
         current = parts.open_current(self._folder)
         stems = self._stems()
         self._any = bool(current or stems)
         seen: set[bytes] = set()
-        if current:
-            yield from _once(current, seen)
-        for stem in stems:
-            if part := parts.open_part(self._folder, stem):
+        older = (part for stem in (stems[::-1] if oldest_first else stems) if (part := self._open(stem)))
+        now = (current,) if current else ()
+        try:
+            for part in itertools.chain(older, now) if oldest_first else itertools.chain(now, older):
                 yield from _once(part, seen)
+        finally:
+            if current:
+                current.close()
+
+    def _open(self, stem: str) -> Part | None:
+        return parts.open_part(self._folder, stem)
 
     def _stems(self) -> list[str]:
         try:

@@ -37,6 +37,11 @@ class Wanted:
         object.__setattr__(self, "_needles", tuple(needles))
         object.__setattr__(self, "_since", iso_ms(self.since_ms * 1000) if self.since_ms else "")
 
+    @property
+    def must(self) -> bytes:
+        """Bytes that every wanted line has; of an id if there is one, since that is the rarest."""
+        return self._needles[0] if self._needles else b""
+
     def line(self, written: bytes) -> Line | None:
         """The line, if it is wanted; what nobody can read is not."""
         if any(needle not in written for needle in self._needles):
