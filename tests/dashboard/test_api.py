@@ -238,6 +238,11 @@ async def test_a_bug_shows_no_stack(api: httpx.AsyncClient, monkeypatch: pytest.
     assert "ZeroDivision" not in answer.text and "words" not in answer.text
 
 
+async def test_a_devices_id_may_hold_a_slash(api: httpx.AsyncClient, stage: Stage):
+    await stage.fill_lane(1, lane="gate/north")
+    assert (await get(api, "/api/devices/evd/gate/north"))["device"]["waiting"] == 1
+
+
 async def test_paths_and_methods_that_are_not_there(api: httpx.AsyncClient):
     assert (await api.get("/api/nothing")).json() == {"error": "Not Found"}
     page = await api.get("/nothing")
