@@ -85,7 +85,7 @@ class Desk:
 @pytest.fixture
 async def desk(redis_url: str, client: Client, keys: Topology, tmp_path: Path) -> AsyncIterator[Desk]:
     waiting = connect(redis_url, "waiting", block_s=BLOCK_S)
-    made = Desk(tmp_path, client, Intake(client, waiting, keys, count=5))
+    made = Desk(tmp_path, client, Intake(client, waiting, keys, count=5, block_s=0.02))
     await made.journal.begin()
     yield made
     made.journal.log.close()
@@ -185,7 +185,7 @@ async def test_the_file_is_rotated_once_everything_in_it_is_acknowledged(
     redis_url: str, client: Client, keys: Topology, tmp_path: Path
 ) -> None:
     waiting = connect(redis_url, "waiting", block_s=BLOCK_S)
-    desk = Desk(tmp_path, client, Intake(client, waiting, keys, count=5), rotate_bytes=2000)
+    desk = Desk(tmp_path, client, Intake(client, waiting, keys, count=5, block_s=0.02), rotate_bytes=2000)
     await desk.journal.begin()
     for number in range(30):
         await streams.add(client, keys, outcome(f"o{number}"))

@@ -107,6 +107,14 @@ def test_the_breaker_tells_the_worst_and_the_sum() -> None:
     assert told["breaker"]["targets"]["evd"]["breaker_open"] is False
 
 
+def test_an_open_breaker_has_failed_at_least_as_often_as_it_opened() -> None:
+    opened = a_circuit("evd", state="open", streak=3, trips=1, reason="timeout")
+    told = document(circuits=(opened,))
+    assert told["breaker"]["consec_fail"] == told["metrics"]["consec_fail"] == 3
+    by_hand = a_circuit("evd", state="open", streak=1, trips=1, reason="operator: ana: works on the line")
+    assert document(circuits=(by_hand,))["breaker"]["consec_fail"] == 0
+
+
 def test_a_cooldown_that_is_over_is_nothing_left() -> None:
     opened = a_circuit("crowd", state="open", until_ms=NOW_MS - 5_000)
     assert document(circuits=(opened,))["breaker"]["cooldown_remaining"] == 0

@@ -31,8 +31,11 @@ _GONE = ("NOGROUP", "UNBLOCKED")  # somebody removed the stream or its group
 class Intake:
     """Both streams on one server. Everything raises Unavailable; after that, begin anew."""
 
-    def __init__(self, client: Client, waiting: Client, keys: Topology, *, count: int = COUNT) -> None:
+    def __init__(
+        self, client: Client, waiting: Client, keys: Topology, *, count: int = COUNT, block_s: float = BLOCK_S
+    ) -> None:
         """`waiting`: a client for readings that block; nothing else gets through it meanwhile."""
+        self._block_ms = round(block_s * 1000)
         self._client, self._waiting, self._prepared, self._count = client, waiting, keys, count
         self._keys = dict(zip(STREAMS, (keys.receipts, keys.outcomes), strict=True))
         self._from = dict.fromkeys(STREAMS, "0")
@@ -56,9 +59,9 @@ class Intake:
                 return found
 
     async def read(self, streams: Sequence[str], *, wait: bool) -> dict[str, Reading]:
-        """One reading of some streams at one instant. `wait`: for news, up to BLOCK_S s, if nothing is pending."""
+        """One reading of some streams at one instant. `wait`: for news, up to `block_s`, if nothing is pending."""
         given: dict[Any, Any] = {self._keys[stream]: self._from[stream] for stream in streams}
-        client, block = (self._waiting, round(BLOCK_S * 1000)) if wait else (self._client, None)
+        client, block = (self._waiting, self._block_ms) if wait else (self._client, None)
         with _away():
             reply: Any = await client.xreadgroup(
                 topology.JOURNAL_GROUP, CONSUMER, given, count=self._count, block=block

@@ -152,7 +152,7 @@ def _family(facts: Facts, target: str) -> dict[str, Any]:
 
 
 def _metrics(facts: Facts) -> dict[str, Any]:
-    worst = max((circuit.failures for circuit in facts.circuits), default=0)
+    worst = max(map(_failures, facts.circuits), default=0)
     if (ledger := facts.ledger) is None:
         names = ("received", "published", "deduplicated", "filtered", "rate_limited")
         return {**dict.fromkeys(names), "consec_fail": worst}
@@ -186,12 +186,17 @@ def _circuit(circuit: Circuit, now_ms: int) -> dict[str, Any]:
     return {
         "state": circuit.state,
         "breaker_open": circuit.state != "closed",
-        "consec_fail": circuit.failures,
+        "consec_fail": _failures(circuit),
         "trip_count": circuit.trips,
         "cooldown_remaining": max(0, -(-left_ms // 1000)),
         "reason": circuit.reason,
         "since_utc": _seconds(circuit.since_ms),
     }
+
+
+def _failures(circuit: Circuit) -> int:
+    """In a row. An opening begins the count anew; from then on each failed probe opens it again, and is one."""
+    return circuit.failures if circuit.by_hand else max(circuit.failures, circuit.streak)
 
 
 def _any_open(circuits: Iterable[Circuit]) -> bool:
