@@ -16,7 +16,8 @@ from gantry.event import LetterClass
 from gantry.streams.letters import Wanted, is_entry_id
 
 KINDS = tuple(each.value for each in LetterClass)
-LOOKED_AT = 20_000  # letters that the counts are made of; the page says so when there are more
+LOOKED_AT = 10_000  # letters that the counts are made of; the page says so when there are more
+FRESH_S = 3.0
 _FILTERS = ("kind", "target", "device", "reason", "text", "since", "until")
 
 
@@ -76,7 +77,11 @@ def export_of(wanted: Wanted) -> str:
 
 
 async def census(parts: Parts, wanted: Wanted) -> Census:
-    """Counted from the letters themselves, so that a button says how many it would concern."""
+    """Counted from the letters themselves, so that a button says how many it would concern; once for all who look."""
+    return await parts.reading.sources.cache.get(f"census {wanted}", lambda: _count(parts, wanted), fresh_s=FRESH_S)
+
+
+async def _count(parts: Parts, wanted: Wanted) -> Census:
     reasons: Counter[str] = Counter()
     looked = 0
     async for page in parts.letters.pages(wanted, newest_first=True):

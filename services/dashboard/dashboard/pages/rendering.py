@@ -87,6 +87,7 @@ def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("dashboard", "templates"),
         autoescape=True,
+        auto_reload=False,  # a process keeps to the version that it started with
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
