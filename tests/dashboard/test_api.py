@@ -161,7 +161,8 @@ async def test_streams_name_every_group_lane_and_step_of_the_ladder(api: httpx.A
     assert {group["name"] for group in streams["outcomes"]["groups"]} == {"journal"}
     evd = next(each for each in found["targets"] if each["target"] == "evd")
     assert evd["waiting"] == 2 and {lane["lane"] for lane in evd["lanes"]} == {scene.LANE, scene.OTHER}
-    assert [rung["step"] for rung in found["memory"]["ladder"]] == ["append", "commit", "pull"]
+    ladder = [(rung["step"], rung["stopped"]) for rung in found["memory"]["ladder"]]
+    assert ladder == [("append", False), ("commit", False), ("pull", False)]
     assert {"duty": "processor", "instance": "test", "alive": False} in found["leases"]
 
 
@@ -236,6 +237,13 @@ async def test_a_bug_shows_no_stack(api: httpx.AsyncClient, monkeypatch: pytest.
     answer = await api.get("/api/streams")
     assert answer.status_code == 500 and list(answer.json()) == ["error"]
     assert "ZeroDivision" not in answer.text and "words" not in answer.text
+
+
+async def test_the_longest_lanes_come_first(api: httpx.AsyncClient, stage: Stage):
+    for count, lane in ((1, "a"), (3, "b"), (2, "c")):
+        await stage.fill_lane(count, lane=lane)
+    (evd, _) = (await get(api, "/api/streams"))["targets"]
+    assert [(lane["lane"], lane["length"]) for lane in evd["lanes"]] == [("b", 3), ("c", 2), ("a", 1)]
 
 
 async def test_a_devices_id_may_hold_a_slash(api: httpx.AsyncClient, stage: Stage):

@@ -46,9 +46,8 @@ def _received_ms(item: Any) -> int:
 async def _letters(sources: Sources, target: str, lane: str) -> tuple[int, bool]:
     """How many letters of this lane are among the newest ones, and whether there are more to look at."""
     count = looked = 0
-    wanted = Wanted(target=target, device=lane.replace("*", ""))
-    async for page in sources.letters.pages(wanted, newest_first=True):
-        count, looked = count + len(page), looked + PAGE
+    async for page in sources.letters.pages(Wanted(target=target), newest_first=True):
+        count, looked = count + sum(letter.lane == lane for letter in page), looked + PAGE
         if looked >= LETTERS_LOOKED_AT:
             return count, True
     return count, False
