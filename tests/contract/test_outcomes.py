@@ -186,19 +186,51 @@ async def test_what_a_journal_has_not_written_stays(stage, client, keys):
     assert await trim(stage) == 5
 
 
-async def test_a_journal_that_is_far_behind_is_skipped_forward_when_memory_is_short(stage, client, keys, server):
+@pytest.fixture
+async def short(client, server):
+    """A server of which a part is used that `ladder=1` calls short."""
     if server == "fakeredis":
         pytest.skip("the fake has no maxmemory")
+    before = (await client.config_get("maxmemory"))["maxmemory"]
+    await client.config_set("maxmemory", (await client.info("memory"))["used_memory"] * 10)
+    yield {"ladder": 1, "share": 0}
+    await client.config_set("maxmemory", before)
+
+
+async def test_a_journal_that_is_far_behind_is_skipped_forward_when_memory_is_short(stage, client, keys, short):
     await client.xgroup_createconsumer(keys.outcomes, "journal", "journal")
     await some_outcomes(stage, 30)
-    used = (await client.info("memory"))["used_memory"]
-    before = (await client.config_get("maxmemory"))["maxmemory"]
-    await client.config_set("maxmemory", used * 10)
-    try:
-        assert await trim(stage, ladder=1) == 1  # what tells of the skipping
-        assert await trim(stage, ladder=1) == 1
-    finally:
-        await client.config_set("maxmemory", before)
+    assert await trim(stage, **short) == 1  # what tells of the skipping
+    assert await trim(stage, **short) == 1
     (told,) = await fields(client, keys.outcomes)
     assert (told["kind"], told["detail"]) == ("skipped", "outcomes 30")
     assert int(await client.hget(keys.ledger, "journal_skipped")) == 30
+    (group,) = await client.xinfo_groups(keys.outcomes)
+    assert group["lag"] == 1
+
+
+async def test_a_journal_whose_backlog_is_not_what_fills_the_memory_is_not_skipped(stage, client, keys, short):
+    await client.xgroup_createconsumer(keys.outcomes, "journal", "journal")
+    await some_outcomes(stage, 30)
+    assert await trim(stage, **short | {"share": 5}) == 30
+
+
+async def test_what_a_journal_has_in_hand_holds_nothing_back_once_it_is_gone(stage, client, keys, short):
+    await some_outcomes(stage, 30)
+    await client.xreadgroup("journal", "journal", {keys.outcomes: ">"}, count=10)
+    assert await trim(stage, **short) == 31  # it may still write those ten, and then all goes
+    assert await trim(stage, **short, gone_s=0) == 1
+    (told,) = await fields(client, keys.outcomes)
+    assert told["detail"] == "outcomes 11"  # with the line that told of the twenty
+    assert int(await client.hget(keys.ledger, "journal_skipped")) == 31
+
+
+async def test_what_was_dropped_before_a_journal_first_read_is_not_taken_for_its_backlog(stage, client, keys, server):
+    if server == "fakeredis":
+        pytest.skip("the fake does not count what a group has read")
+    await some_outcomes(stage, 30)
+    assert await trim(stage) == 5
+    rows = (await client.xreadgroup("journal", "journal", {keys.outcomes: ">"}))[0][1]
+    await client.xack(keys.outcomes, "journal", *[entry_id for entry_id, _ in rows])
+    (group,) = await client.xinfo_groups(keys.outcomes)
+    assert (len(rows), group["lag"]) == (5, 0)

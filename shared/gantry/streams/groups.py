@@ -14,6 +14,8 @@ from gantry.streams.scripts import Once, text
 from gantry.topology import Topology
 
 SKIP_JOURNAL = 50  # percent of maxmemory: before anything that comes in has to stop
+JOURNAL_SHARE = 5  # percent of maxmemory: below that, its backlog is not what fills the memory
+JOURNAL_GONE_S = 60.0  # a journal reads about every second while its disk takes what it writes
 KEEP = 1000  # newest receipts and outcomes: what the dashboard shows as recent
 
 
@@ -70,14 +72,23 @@ async def reap(client: Client, calls: Once, keys: Topology) -> list[str]:
     return gone
 
 
-async def trim(calls: Once, keys: Topology, *, keep: int = KEEP, ladder: int = SKIP_JOURNAL) -> int:
+async def trim(
+    calls: Once,
+    keys: Topology,
+    *,
+    keep: int = KEEP,
+    ladder: int = SKIP_JOURNAL,
+    share: int = JOURNAL_SHARE,
+    gone_s: float = JOURNAL_GONE_S,
+) -> int:
     """Drop what has been taken; returns how many entries of `events`.
 
     Of receipts and outcomes about `keep` stay, and all that a journal has not written: unless memory stands at
-    `ladder` percent, then the journal is skipped forward, which is counted and told.
+    `ladder` percent and `share` of it is what waits there for the journal; then it is skipped forward, which is
+    counted and told. What it has in hand is skipped only once it has not read for `gone_s` seconds.
     """
     streams = [keys.events, keys.ledger, keys.receipts, keys.outcomes]
-    arguments = [topology.PUBLISHER_GROUP, topology.JOURNAL_GROUP, keep, ladder]
+    arguments = [topology.PUBLISHER_GROUP, topology.JOURNAL_GROUP, keep, ladder, share, int(gone_s * 1000)]
     return int(await calls.once("trim", streams, arguments))
 
 
