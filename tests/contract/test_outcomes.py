@@ -234,3 +234,17 @@ async def test_what_was_dropped_before_a_journal_first_read_is_not_taken_for_its
     await client.xack(keys.outcomes, "journal", *[entry_id for entry_id, _ in rows])
     (group,) = await client.xinfo_groups(keys.outcomes)
     assert (len(rows), group["lag"]) == (5, 0)
+
+
+async def test_receipts_that_are_older_than_the_group_do_not_spoil_its_lag(client, keys, server):
+    if server == "fakeredis":
+        pytest.skip("the fake does not count what a group has read")
+    await client.delete(keys.receipts)
+    for _ in range(30):
+        await client.xadd(keys.receipts, {"v": 1})
+    await client.xtrim(keys.receipts, maxlen=10, approximate=False)
+    await groups.prepare(client, keys)
+    rows = (await client.xreadgroup("journal", "journal", {keys.receipts: ">"}))[0][1]
+    await client.xack(keys.receipts, "journal", *[entry_id for entry_id, _ in rows])
+    (group,) = await client.xinfo_groups(keys.receipts)
+    assert (len(rows), group["lag"]) == (10, 0)

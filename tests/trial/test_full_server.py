@@ -163,3 +163,12 @@ async def test_a_server_without_the_ladder_refuses_and_nothing_is_half_done(smal
     with pytest.raises(Unavailable):
         await Inlet(line.calls, KEYS, "spool", quota=10, ladder=0).append("r", [a_raw(1)])
     assert (await audited(small)).received == 0
+
+
+async def test_on_a_full_server_without_the_journals_groups_the_others_start(small):
+    await small.delete(KEYS.receipts, KEYS.outcomes)  # as a version before left it
+    await crowd_out(small)
+    with pytest.raises(redis.exceptions.OutOfMemoryError):
+        await small.set("one-more", "x" * 100)
+    await groups.prepare(small, KEYS)
+    assert not await small.exists(KEYS.outcomes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import redis.exceptions
 
@@ -22,23 +23,34 @@ KEEP = 1000  # newest receipts and outcomes: what the dashboard shows as recent
 async def prepare(client: Client, keys: Topology) -> None:
     """Create streams and groups where they are missing, so that the groups exist from the first entry.
 
-    ENTRIESREAD 0 gives an exact lag from the start. Safe to repeat, also on a server that is full: that refuses to
-    make even a group that is there, and whoever drains it must be able to start.
+    ENTRIESREAD gives an exact lag from the start. Safe to repeat, also on a server that is full: that refuses to
+    make even a group that is there, and whoever drains it must be able to start. The journal's groups can wait.
     """
-    for stream, group in (
-        (keys.raw, topology.PROCESSOR_GROUP),
-        (keys.events, topology.PUBLISHER_GROUP),
-        (keys.receipts, topology.JOURNAL_GROUP),
-        (keys.outcomes, topology.JOURNAL_GROUP),
-    ):
-        if await _is_there(client, stream, group):
-            continue
-        try:
-            await client.xgroup_create(stream, group, id="0", mkstream=True, entries_read=0)
-        except redis.exceptions.ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
+    for stream, group in ((keys.raw, topology.PROCESSOR_GROUP), (keys.events, topology.PUBLISHER_GROUP)):
+        await _make(client, stream, group)
+    with contextlib.suppress(redis.exceptions.OutOfMemoryError):  # the journal tries again until it has them
+        for stream in (keys.receipts, keys.outcomes):
+            await _make(client, stream, topology.JOURNAL_GROUP)
     await client.xgroup_destroy(keys.events, topology.JOURNAL_GROUP)  # where it stood before receipts carried measures
+
+
+async def _make(client: Client, stream: str, group: str) -> None:
+    if await _is_there(client, stream, group):
+        return
+    try:
+        dropped = await _dropped(client, stream) if group == topology.JOURNAL_GROUP else 0
+        await client.xgroup_create(stream, group, id="0", mkstream=True, entries_read=dropped)
+    except redis.exceptions.ResponseError as error:
+        if "BUSYGROUP" not in str(error):
+            raise
+
+
+async def _dropped(client: Client, stream: str) -> int:
+    """Entries trimmed from a stream that is older than its group: Redis 7.0 would take them for unread for good."""
+    if not await client.exists(stream):
+        return 0
+    info = await client.xinfo_stream(stream)
+    return int(info.get("entries-added", info["length"])) - int(info["length"])
 
 
 async def _is_there(client: Client, stream: str, group: str) -> bool:
