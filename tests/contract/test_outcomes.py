@@ -76,7 +76,9 @@ async def test_a_receipt_carries_what_was_sent(stage, client, keys):
 
 @pytest.mark.reads_in_lua
 async def test_a_refused_measure_and_what_a_person_decides_about_letters_are_told(stage, client, keys):
-    await stage.fill_lane(1)
+    await stage.entries(1)
+    await commit(stage, (Accept("", (a_measure("cam", body=b'{"event":"Crowd","count":1}'),)), "Crowd"))
+    await stage.lanes.pull()
     await deliver(stage, Outcome.REFUSED)
     await stage.entries(1)
     await commit(stage, (a_letter(), ""))
@@ -92,6 +94,7 @@ async def test_a_refused_measure_and_what_a_person_decides_about_letters_are_tol
         ("dropped", "in", "eva"),
     ]
     assert [row["letter"] for row in rows] == [*ids, *ids]
+    assert [row["what"] for row in rows] == ["Crowd", "", "Crowd", ""]  # a letter of an event does not keep its code
     assert await tally(client, keys) == expected(await Books(client, stage.calls, keys).read())
 
 

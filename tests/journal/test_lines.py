@@ -26,7 +26,7 @@ def test_a_receipt_gives_a_line_per_measure() -> None:
         "family": "EVD",
         "device": "cam",
         "dev": "r/0",
-        "src": "",
+        "src": "r",
         "what": "",
         "received": "2025-10-09T08:53:20.000Z",
         "ended": "2025-10-09T08:53:22.000Z",
@@ -45,6 +45,16 @@ def test_seqs_of_retried_letters_need_not_follow_each_other() -> None:
     assert [line.seq for line in found] == [3, 9]
 
 
+def test_a_published_line_names_its_code_and_its_source() -> None:
+    bodies = '{"event":"Crowd"}\n{"event":"x"}\n{"event":1}'
+    given = receipt("a", "b", "c", devs="r/0\nB8A44F000000\nr/1", bodies=bodies)
+    assert [(line.what, line.src) for line in lines_of(entry("receipts", given))] == [
+        ("Crowd", "r"),
+        ("x", "axis"),
+        ("", "r"),
+    ]
+
+
 def test_a_measure_sent_again_ends_no_event() -> None:
     assert lines_of(entry("receipts", receipt("a", resent=1))) == []
 
@@ -52,7 +62,13 @@ def test_a_measure_sent_again_ends_no_event() -> None:
 def test_receipts_of_the_version_before_have_lines_without_a_measure() -> None:
     old = receipt("a", "b", seqs=None, devs=None, bodies=None)
     found = lines_of(entry("receipts", old))
-    assert [(line.seq, line.dev, line.measure) for line in found] == [(1, "", None), (2, "", None)]
+    assert [(line.seq, line.dev, line.src, line.measure) for line in found] == [(1, "", "", None), (2, "", "", None)]
+
+
+def test_receipts_of_the_version_before_with_a_retried_letter_have_lines_too() -> None:
+    """The letter had a new number, so the first and the last do not tell those between."""
+    gone = receipt("a", "b", "c", seqs=None, devs=None, bodies=None, **{"from": 3, "to": 9})
+    assert [line.seq for line in lines_of(entry("receipts", gone))] == [3, None, 9]
 
 
 @pytest.mark.parametrize("kind", ["filtered", "deduplicated", "dead", "retried", "dropped", "skipped"])
@@ -63,6 +79,11 @@ def test_an_outcome_gives_one_line(kind: str) -> None:
     assert (line.detail, line.what, line.letter, line.family) == ("stop", "TrafficJunction", "5-0", "CROWD")
     assert (line.device, line.dev, line.src, line.seq) == ("cam", "r/0", "r", 4)
     assert (line.receipt, line.attempts, line.measure) == (None, None, None)
+
+
+def test_a_measures_letter_is_of_its_devices_source() -> None:
+    (line,) = lines_of(entry("outcomes", outcome("a", "dead", src="", dev="north/3")))
+    assert line.src == "north"
 
 
 def test_what_an_outcome_does_not_know_is_null() -> None:
@@ -90,7 +111,7 @@ def test_what_an_outcome_does_not_know_is_null() -> None:
         ("receipts", receipt("a", bodies="{")),
         ("receipts", receipt("a", t_rx="x")),
         ("receipts", receipt("a", devs="r/0\nr/1")),
-        ("receipts", receipt("a", seqs=None, to=10**15)),
+        ("receipts", receipt("a", "b", seqs="1")),
         ("receipts", receipt("a", lane=None)),
     ],
 )

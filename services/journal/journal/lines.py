@@ -11,7 +11,7 @@ import orjson
 
 from gantry import topology
 from gantry.errors import Malformed
-from gantry.eventlog.line import OUTCOMES, Line, iso_ms
+from gantry.eventlog.line import OUTCOMES, Line, code_of, iso_ms, source_of
 
 RECEIPTS, OUTCOMES_STREAM = "receipts", "outcomes"
 STREAMS = (RECEIPTS, OUTCOMES_STREAM)
@@ -84,8 +84,8 @@ def _of_receipt(entry: Entry) -> list[Line]:
             family=_family(target),
             device=lane,
             dev=devs[n],
-            src="",
-            what="",
+            src=source_of(devs[n]),
+            what=bodies[n].code,
             received=received[n],
             ended=ended,
             detail="",
@@ -94,7 +94,7 @@ def _of_receipt(entry: Entry) -> list[Line]:
             attempts=attempts,
             receipt=entry.id,
             letter=None,
-            measure=bodies[n],
+            measure=bodies[n].text,
         )
         for n in range(count)
     ]
@@ -114,7 +114,7 @@ def _of_outcome(entry: Entry) -> Line:
         family=_family(target),
         device=lane or dev,
         dev=dev,
-        src=given.text("src", ""),
+        src=given.text("src", "") or source_of(dev),
         what=given.text("what", ""),
         received=_iso(_number("t_rx", received)) if received else None,
         ended=_iso(given.number("t")),
@@ -127,11 +127,14 @@ def _of_outcome(entry: Entry) -> Line:
     )
 
 
-def _seqs(given: _Fields, count: int) -> Sequence[int]:
-    """Receipts of the version before tell the first and the last."""
+def _seqs(given: _Fields, count: int) -> Sequence[int | None]:
+    """Receipts of the version before tell the first and the last; a retried letter's number is behind a gap."""
     if words := given.text("seqs", "").split():
         return [_number("seqs", word) for word in words]
-    return range(given.number("from"), min(given.number("to"), given.number("from") + count) + 1)
+    first, last = given.number("from"), given.number("to")
+    if last - first + 1 == count:
+        return range(first, last + 1)
+    return [first, *[None] * (count - 2), last][:count]
 
 
 class _Fields:
@@ -151,20 +154,28 @@ class _Fields:
     def number(self, name: str) -> int:
         return _number(name, self.text(name))
 
-    def bodies(self, count: int) -> Sequence[msgspec.Raw | None]:
+    def bodies(self, count: int) -> Sequence[_Body]:
         """Each as it was sent; receipts of the version before have none."""
         joined = self._fields.get(b"bodies")
-        return [None] * count if joined is None else [_object(body) for body in joined.split(b"\n")]
+        return [_Body()] * count if joined is None else [_body(text) for text in joined.split(b"\n")]
 
 
-def _object(body: bytes) -> msgspec.Raw:
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """One measure of a receipt."""
+
+    text: msgspec.Raw | None = None
+    code: str = ""
+
+
+def _body(text: bytes) -> _Body:
     try:
-        found = orjson.loads(body)
+        found = orjson.loads(text)
     except orjson.JSONDecodeError:
         found = None
     if not isinstance(found, dict):
         raise Malformed("a measure that is no JSON object")
-    return msgspec.Raw(body)
+    return _Body(msgspec.Raw(text), code_of(found))
 
 
 def _number(name: str, word: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +44,18 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 def entry_of(at: str) -> str:
     """<stream>/<entry id> of a line's position."""
     return "/".join(at.split("/")[:2])
+
+
+def source_of(dev: str) -> str:
+    """The source whose device this is, where only that is known: "<recorder>/<index>", else a counter."""
+    recorder, slash, _ = dev.partition("/")
+    return recorder if slash else "axis" if dev else ""
+
+
+def code_of(measure: object) -> str:
+    """The event's code as the measure that was sent names it; empty where it does not."""
+    code = measure.get("event") if isinstance(measure, Mapping) else None
+    return code if isinstance(code, str) else ""
 
 
 _decode = msgspec.json.Decoder(Line).decode

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dashboard.reading.last import measure
 from dashboard.reading.sources import iso, lossy, number
 from gantry.eventlog import Line
+from gantry.eventlog.line import code_of, source_of
 
 RECEIPTS, OUTCOMES = "receipts", "outcomes"
 Fields = Mapping[bytes, bytes]
@@ -46,8 +47,8 @@ def receipt(entry: str, fields: Fields) -> list[Sent]:
                 family=target.upper() or None,
                 device=lane,
                 dev=_at(devs, i),
-                src="",
-                what="",
+                src=source_of(_at(devs, i)),
+                what=code_of(measure(_at(bodies, i))),
                 received=iso(number(_at(times, i)) // 1000) or None,
                 ended=iso(number(said.get("t", "")) // 1000) or None,
                 detail="",
@@ -74,7 +75,7 @@ def outcome(entry: str, fields: Fields) -> Line:
         family=target.upper() or None,
         device=said.get("lane") or dev,
         dev=dev,
-        src=said.get("src", ""),
+        src=said.get("src", "") or source_of(dev),
         what=said.get("what", ""),
         received=iso(number(said.get("t_rx", "")) // 1000) or None,
         ended=iso(number(said.get("t", "")) // 1000) or None,

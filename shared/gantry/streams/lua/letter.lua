@@ -56,7 +56,8 @@ for i = 4 + targets, #ARGV do
       add(units, f.dev or '', -1)
     end
     write_outcome(KEYS[6], us, {kind = verb == 'retry' and 'retried' or 'dropped', class = f.class, id = f.id or '', src = f.src, dev = f.dev or '',
-      target = f.target, lane = f.lane, seq = f.seq, t_dev = f.t_dev, t_rx = f.t_rx or '0', detail = owner, letter = ARGV[i]})
+      target = f.target, lane = f.lane, seq = f.seq, t_dev = f.t_dev, t_rx = f.t_rx or '0',
+      what = f.class == 'out' and code_in(f.body or '') or '', detail = owner, letter = ARGV[i]})
   end
   answers[#answers + 1] = answer
 end

@@ -40,7 +40,8 @@ local function bury(lane, list, tries, reason, answer)                     -- a 
   redis.call('XACK', events, ARGV[1], entry)
   redis.call('HINCRBY', ledger, 'dead_out', 1)
   count_up('dead', 1)
-  write_outcome(KEYS[12], us, {kind = 'dead', class = 'out', id = event, dev = dev, target = target, lane = lane, seq = seq, t_rx = t_rx, detail = reason, letter = letter})
+  write_outcome(KEYS[12], us, {kind = 'dead', class = 'out', id = event, dev = dev, target = target, lane = lane, seq = seq, t_rx = t_rx,
+    what = code_in(body), detail = reason, letter = letter})
 end
 
 local function finish_resend(lane, outcome, tries)                         -- beside the ledger's lines: this measure was counted when it first went out
