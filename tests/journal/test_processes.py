@@ -84,16 +84,16 @@ async def test_a_second_journal_of_the_folder_stands_by_and_takes_over_at_once(w
     whole.service("journal", "two", INSTANCE="two")
 
     async def says_why() -> bool:
-        said = await whole.client.hget(KEYS.alive("journal", "two"), "reason")
-        return b"this one stands by" in (said or b"")
+        said = await whole.client.hget(KEYS.alive("journal", "two"), "says")
+        return b"another journal process writes" in (said or b"")
 
     await until(says_why, "the second to say that it stands by")
     await streams.add(whole.client, KEYS, outcome("a"))
     await written(whole, 1)
     whole.kill("journal")
     await streams.add(whole.client, KEYS, outcome("b"))
-    await whole.ready("journal-two")
     await written(whole, 2)
+    await whole.ready("journal-two")
     assert await whole.client.hget(KEYS.lease("journal"), "holder") == b"two"
 
 
@@ -103,12 +103,12 @@ async def test_a_journal_of_another_folder_takes_over_after_silence(whole: Rig) 
     whole.service("journal", "two", INSTANCE="two", RUNTIME_DIR=str(whole.folder / "other"))
 
     async def says_why() -> bool:
-        said = await whole.client.hget(KEYS.alive("journal", "two"), "reason")
+        said = await whole.client.hget(KEYS.alive("journal", "two"), "says")
         return b"the journal one reads this site" in (said or b"")
 
     await until(says_why, "the second to say that it stands by")
-    whole.kill("journal")
     await whole.ready("journal-two")
+    whole.kill("journal")
     await streams.add(whole.client, KEYS, outcome("a"))
 
     async def there() -> bool:

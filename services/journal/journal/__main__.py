@@ -55,7 +55,8 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     files = StatusFiles(gather=gather, **common)
 
     def says() -> dict[str, Any]:
-        return {"active": duty.mine, "behind": behind.entries, "lines": journal.lines, "file_bytes": journal.log.size}
+        about = {"behind": behind.entries, "lines": journal.lines, "file_bytes": journal.log.size}
+        return {"active": duty.mine, "standing_by": duty.standing_by, **about}
 
     presence = Presence(service=NAME, config=config, calls=calls, keys=keys, health=health, clock=clock, says=says)
 

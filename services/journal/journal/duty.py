@@ -29,6 +29,7 @@ class Duty:
         self._lock = Lock(folder)
         self._renewed = -SILENT_S
         self._told: bool | None = None
+        self.standing_by = ""  # for whom; empty while the duty is ours, or nobody has it
         health.lacks("duty", "not known yet who writes the log")
 
     @property
@@ -52,11 +53,12 @@ class Duty:
     async def ask(self) -> None:
         """Take or renew once. Raises Unavailable, Unwritable."""
         if not self._lock.held and not await self._take_lock():
-            self._stands_by(f"another journal process writes {self._folder}: this one stands by")
+            await self._watch()
             return
         asked = self._clock.monotonic()
         if await self._lease.hold() or (not self._lease.holder and await self._lease.hold()):
             self._renewed = asked
+            self.standing_by = ""
             self._health.has("duty")
             if not self._told:
                 self._told = True
@@ -76,14 +78,22 @@ class Duty:
     async def _take_lock(self) -> bool:
         """The journal before in this folder is dead, so its lease is ended at once instead of being watched."""
         before = self._lock.take(self._lease.token)
-        if before is None:
-            return False
-        self._lease.token = before
-        await self._lease.leave()
-        return True
+        if before:
+            await self._lease.end(before)
+        return before is not None
+
+    async def _watch(self) -> None:
+        """Another process has the folder: that it writes for this site shows in the lease."""
+        if await self._lease.look():
+            self._stands_by(f"another journal process writes {self._folder}: this one stands by")
+        else:
+            self.standing_by = ""
+            self._health.lacks("duty", f"another process has locked {self._folder}, and no journal reads this site")
 
     def _stands_by(self, reason: str) -> None:
-        self._health.lacks("duty", reason)
+        """Which is ready: somebody else is at work."""
+        self.standing_by = reason
+        self._health.has("duty")
         if self._told is not False:
             self._told = False
             telemetry.stood_by(reason)

@@ -1,6 +1,7 @@
 """Only one journal writes a folder: an advisory lock that the kernel frees when its holder dies.
 
-The file holds the token of the lease, so that the next journal of this folder need not wait until that has been silent.
+The file holds its holder's token of the lease, so that the next journal of this folder can end that instead of watching
+it. Each has a token of its own: a copy of the folder must not make two journals that take each other for themselves.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Lock:
         return self._file is not None
 
     def take(self, token: str) -> str | None:
-        """The token that the holder before left there (or this one); None while another process has the lock.
+        """Leave our token there; the one of the holder before (empty: none), None while another process has the lock.
 
         Raises Unwritable.
         """
@@ -38,7 +39,7 @@ class Lock:
             file = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                before = _written(file, token)
+                before = _exchanged(file, token)
             except BaseException:
                 os.close(file)
                 raise
@@ -56,9 +57,8 @@ class Lock:
             self._file = None
 
 
-def _written(file: int, token: str) -> str:
+def _exchanged(file: int, token: str) -> str:
     before = os.pread(file, 64, 0).decode("ascii", "replace").strip()
-    kept = before if _TOKEN.fullmatch(before) else token
-    os.ftruncate(file, 0)
-    os.pwrite(file, f"{kept}\n".encode(), 0)
-    return kept
+    length = os.pwrite(file, f"{token}\n".encode(), 0)
+    os.ftruncate(file, length)
+    return before if _TOKEN.fullmatch(before) else ""

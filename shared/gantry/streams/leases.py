@@ -38,6 +38,15 @@ class Lease:
             raise
         return self.mine
 
+    async def look(self) -> bool:
+        """Whether another holder renews it, as far as that has been watched; takes nothing. Raises Unavailable."""
+        self._note(await self._calls.once("lease", [self._key], ["renew", self.token, self._me, "", ""]))
+        return bool(self.holder) and self._clock.monotonic() - self._since < SILENT_S
+
+    async def end(self, token: str) -> None:
+        """End the claim of a holder that is known to be dead. Raises Unavailable."""
+        self._note(await self._calls.once("lease", [self._key], ["leave", token, self._me, "", ""]))
+
     async def leave(self) -> None:
         """Give it back, so that a standby need not wait. Raises Unavailable."""
         self._note(await self._calls.once("lease", [self._key], ["leave", self.token, self._me, "", ""]))
