@@ -20,6 +20,8 @@ class Unreadable:
     reason: str
 
 
+_LATEST_US = 10**17 - 1  # in the year 5138
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 UNREADABLE = "unreadable"  # the processor's reason for a letter made of an Unreadable
 _ONLY_LENGTH = re.compile(rb"(?:^|;)length=[0-9]+$")  # what a redactor writes where it could keep nothing
 
@@ -83,7 +85,7 @@ def raw_entry(fields: Mapping[str, bytes]) -> RawEntry:
         version = int(fields["v"])
         if version not in READABLE:
             raise Malformed(f"raw entry of schema version {version}, readable are {READABLE}")
-        return RawEntry(
+        entry = RawEntry(
             id=fields["id"].decode(),
             src=fields["src"].decode(),
             dev=fields["dev"].decode(),
@@ -95,6 +97,11 @@ def raw_entry(fields: Mapping[str, bytes]) -> RawEntry:
         )
     except KeyError as missing:
         raise Malformed(f"raw entry without field {missing}") from missing
+    if not 0 <= entry.t_rx <= _LATEST_US:
+        raise Malformed("raw entry with a time that is none")
+    if _CONTROL.search(f"{entry.id}{entry.src}{entry.dev}"):  # lanes and hashes hold names line by line
+        raise Malformed("raw entry with a name of several lines")
+    return entry
 
 
 def raw_entries(
@@ -125,7 +132,7 @@ def _salvaged(fields: Mapping[str, bytes]) -> RawEntry:
         dev=found("dev"),
         seq=0,
         t_dev=found("t_dev"),
-        t_rx=int(found("t_rx")) if found("t_rx").isdecimal() else 0,
+        t_rx=int(found("t_rx")) if re.fullmatch("[0-9]{1,17}", found("t_rx")) else 0,
         enc=found("enc"),
         body=fields.get("body", b""),
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from builders import T0, Stage, a_letter, a_measure, a_raw, some_limits
 from gantry import topology
+from gantry.codec import Unreadable
 from gantry.event import Accept, Decided, Filter, LetterClass
 from gantry.streams import groups, rollups, standing
 from gantry.streams.books import Books
@@ -251,3 +254,45 @@ async def test_receipts_that_are_older_than_the_group_do_not_spoil_its_lag(clien
     await client.xack(keys.receipts, "journal", *[entry_id for entry_id, _ in rows])
     (group,) = await client.xinfo_groups(keys.receipts)
     assert (len(rows), group["lag"]) == (10, 0)
+
+
+@pytest.mark.reads_in_lua
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"dev": "r/0\n5"},
+        {"dev": b"\xff\n"},
+        {"id": "e\n1"},
+        {"t_rx": -5},
+        {"t_rx": 10**30},
+        {"t_rx": "\u0661"},
+        {"src": "\x00"},
+    ],
+    ids=str,
+)
+async def test_names_and_times_that_no_service_wrote_are_letters_that_everybody_can_read(stage, client, keys, odd):
+    told = {"v": 1, "id": "e1", "src": "r", "dev": "r/0", "seq": 1, "t_dev": "", "t_rx": T0, "enc": "", "body": "b"}
+    await client.xadd(keys.raw, told | odd)
+    ((entry_id, unread),) = await stage.processing.read(stage.token)
+    raw = unread.raw if isinstance(unread, Unreadable) else unread
+    bury = a_letter(LetterClass.QUARANTINE, "unreadable")
+    assert (await stage.processing.commit(stage.token, [Decided(entry_id, raw, bury, "")])).finished == 1
+    last = await standing.last_unknown(client, keys)
+    assert last.reason == "unreadable" and 0 <= last.t_rx < 10**17
+    assert isinstance(unread, Unreadable) or odd == {"t_rx": "\u0661"}  # which is a 1
+    assert len(await standing.seen(client, keys)) == 1
+
+
+async def test_a_unit_from_before_the_epoch_is_counted_like_any_other(stage, client, keys):
+    await stage.entries(1)
+    ((entry_id, raw),) = await stage.take(1)
+    await stage.processing.commit(stage.token, [Decided(entry_id, replace(raw, t_rx=-5), Filter("stop"), "")])
+    (row,) = await standing.seen(client, keys)
+    assert (row.units, row.t_rx) == (1, 0)
+
+
+@pytest.mark.parametrize("value", ["", "x", "1\ne\nr/0\n5\nr\n7", "1\ne\nr/0\nr\nx\ny\nz\nb"])
+async def test_a_newest_that_no_service_wrote_is_none(client, keys, value):
+    await client.hset(keys.last, mapping={"evd": value, "unknown": value})
+    assert await standing.last_measure(client, keys, "evd") is None
+    assert await standing.last_unknown(client, keys) is None

@@ -74,21 +74,28 @@ def parse_seen(dev: str, value: bytes) -> Seen | None:
 
 
 async def last_measure(client: Client, keys: Topology, family: str) -> LastMeasure | None:
-    """`family`: a target's name."""
+    """`family`: a target's name. None where there was none yet, or another hand wrote something else."""
     value = await _hget(client, keys.last, family)
     if value is None:
         return None
-    t_ms, event_id, dev, lane, t_rx, body = value.split(b"\n", 5)
+    words = value.split(b"\n", 5)
+    if len(words) != 6 or not (words[0].isdigit() and words[4].isdigit()):  # noqa: PLR2004 - as commit.lua writes them
+        return None
+    t_ms, event_id, dev, lane, t_rx, body = words
     return LastMeasure(
         t_ms=int(t_ms), event_id=_text(event_id), dev=_text(dev), lane=_text(lane), t_rx=int(t_rx), body=body
     )
 
 
 async def last_unknown(client: Client, keys: Topology) -> LastUnknown | None:
+    """None as above."""
     value = await _hget(client, keys.last, "unknown")
     if value is None:
         return None
-    t_ms, event_id, dev, src, t_rx, reason, t_dev, body = value.split(b"\n", 7)
+    words = value.split(b"\n", 7)
+    if len(words) != 8 or not (words[0].isdigit() and words[4].isdigit()):  # noqa: PLR2004 - as commit.lua writes them
+        return None
+    t_ms, event_id, dev, src, t_rx, reason, t_dev, body = words
     return LastUnknown(
         t_ms=int(t_ms),
         event_id=_text(event_id),

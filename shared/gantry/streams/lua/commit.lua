@@ -84,7 +84,7 @@ while i < #ARGV do
       ended.kind, ended.class = 'dead', kind
       ended.letter = redis.call('XADD', dead, '*', 'v', '1', 'class', kind, 'id', event, 'src', src, 'dev', dev, 'target', '', 'lane', '', 'seq', '',
         't_dev', t_dev, 't_rx', t_rx, 'attempts', '0', 'reason', reason, 'body', ARGV[i + HEAD])
-      if kind == 'quarantine' then newest.unknown = {digits(now / 1000), event, dev, src, t_rx, one_line(reason), one_line(t_dev), ARGV[i + HEAD]} end
+      if kind == 'quarantine' then newest.unknown = {digits(now / 1000), one_line(event), one_line(dev), one_line(src), t_rx, one_line(reason), one_line(t_dev), ARGV[i + HEAD]} end
     end
     if ended.kind then write_outcome(outcomes, now, ended) end
   elseif kind == 'accept' then                                             -- finished by a call whose reply was lost

@@ -3,7 +3,7 @@ local MOST_DEVICES, MOST_LANES = 20000, 16                                 -- a 
 local heard = {}
 local function one_line(text) return (string.gsub(text, '%c', ' ')) end
 local function note_seen(dev, t_rx, src, what)
-  local h = heard[dev] or {units = 0, t_rx = '0', lanes = {}}
+  local h = heard[dev] or {units = 0, t_rx = '0', src = '', what = '', lanes = {}}
   h.units = h.units + 1
   if tonumber(t_rx) >= tonumber(h.t_rx) then h.t_rx, h.src, h.what = t_rx, one_line(src), one_line(what) end
   heard[dev] = h
