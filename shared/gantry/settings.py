@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from gantry.errors import SettingsError
 
-_USERINFO = re.compile(r"//[^/@\s]*@")
+_USERINFO = re.compile(r"//\S*@")  # also of a password that holds a slash or another @
 DEFAULT_SOCKET = Path("var/redis/redis.sock")
 
 

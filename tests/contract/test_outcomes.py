@@ -192,6 +192,14 @@ async def test_what_a_journal_has_not_written_stays(stage, client, keys):
     assert await trim(stage) == 5
 
 
+async def test_one_entry_that_a_journal_still_has_in_hand_stays(stage, client, keys):
+    await some_outcomes(stage, 30)
+    taken = (await client.xreadgroup("journal", "journal", {keys.outcomes: ">"}))[0][1]
+    await client.xack(keys.outcomes, "journal", *[entry_id for entry_id, _ in taken if entry_id != taken[10][0]])
+    assert await trim(stage) == 20
+    assert (await client.xrange(keys.outcomes, count=1))[0][0] == taken[10][0]
+
+
 @pytest.fixture
 async def short(client, server):
     """A server of which a part is used that `ladder=1` calls short."""

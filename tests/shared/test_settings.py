@@ -42,3 +42,15 @@ def test_an_empty_setting_is_one_that_is_not_set():
 def test_the_digest_changes_with_the_configuration_and_not_with_the_instance():
     one, two = load(Config, {"API_KEY": "k"}), load(Config, {"API_KEY": "k", "TIMEOUT_S": "3"})
     assert one.digest() == load(Config, {"API_KEY": "k", "INSTANCE": "other"}).digest() != two.digest()
+
+
+@pytest.mark.parametrize(
+    "address", ["http://u:secret@h/x", "http://u:sec/secret@h", "http://u:s@secret@h, http://a:secret@b"]
+)
+def test_a_password_in_an_address_is_not_shown(address):
+    class Odd(Settings):
+        address: str
+
+    told = load(Odd, {"REDIS_URL": "redis://:secret@h", "ADDRESS": address}).effective()
+    assert "secret" not in str(told)
+    assert told["ADDRESS"]["value"].startswith("http://***@")
