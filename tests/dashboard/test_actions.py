@@ -265,6 +265,7 @@ async def test_the_page_says_which_and_how_many(operator, four):
     assert "Drop 4 letters for good</button>" in form["page"]
     assert "All dead letters there are" in form["page"]
     assert "To confirm, type their number: 4" in form["page"]
+    assert "<code>gantry dead export</code> keeps a copy" in form["page"]
 
 
 @pytest.mark.parametrize(

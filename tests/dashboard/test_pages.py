@@ -327,6 +327,19 @@ async def test_nothing_that_others_may_write_becomes_markup(operator, stage, con
     assert shown >= 8, "the hostile words are not even shown"
 
 
+@pytest.mark.usefixtures("city")
+async def test_why_an_event_was_filtered_is_said_in_words(api):
+    assert "stop: the end of an event" in (await page(api, "/events?outcome=filtered")).text
+
+
+@pytest.mark.usefixtures("city")
+async def test_a_last_answer_is_told_only_of_tries_that_failed(api, stage):
+    for attempts, told in (("0", False), ("2", True)):
+        state = {"held-by-people:attempts": attempts, "held-by-people:reason": "http_599"}
+        await stage.client.hset(stage.keys.lane_state("evd"), mapping=state)
+        assert ("http_599" in (await page(api, "/devices/evd/held-by-people")).text) == told
+
+
 async def test_without_redis_the_page_says_so(config):
     gone = connect("unix:///nowhere/redis.sock", "tests")
     home = all_parts(config.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"}), gone)
@@ -334,7 +347,7 @@ async def test_without_redis_the_page_says_so(config):
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as api:
         found = await page(api, "/devices", 503)
     await gone.aclose()
-    assert "Redis does not answer" in found.text
+    assert "Redis does not answer" in found.text and "gantry status" in found.text, "the cause and the next step"
 
 
 @pytest.mark.usefixtures("client")

@@ -10,11 +10,13 @@ import pytest
 from jinja2 import Environment, nodes
 
 from dashboard import texts
+from processor.steps import catalogue
 
 ROOT = Path(texts.__file__).parent.parent
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 LOADED = texts.load()
 EN, ES = LOADED.of("en"), LOADED.of("es")
+UNWANTED = [("NewFile", "Pulse"), ("SmartMotionHuman", "State"), ("SmartMotionHuman", "Stop")]
 
 
 def names(text: str) -> set[str]:
@@ -123,3 +125,9 @@ def test_the_language_is_the_readers_first_choice_of_ours(header: str, lang: str
 
 def test_values_are_not_read_as_formats() -> None:
     assert EN("breaker.probing", lane="{0.__class__}") == "probing with {0.__class__}"
+
+
+@pytest.mark.parametrize("words", [EN, ES], ids=["en", "es"])
+@pytest.mark.parametrize("reason", ["allowlist", *sorted({catalogue.unwanted(*each) for each in UNWANTED})])
+def test_why_an_event_was_filtered_is_said_in_words_after_the_word_of_the_log(words: texts.Words, reason: str) -> None:
+    assert re.match(rf"{reason}: \w", words.word("filtered", reason))
