@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,6 +44,20 @@ def test_what_a_crash_left_half_done_is_finished(tmp_path: Path, crash: str) -> 
     archive.pack_all(tmp_path)
     assert listed(tmp_path) == [f"{logs.stem_of(2)}.json.gz"]
     assert [line.id for line in EventLog(tmp_path).page().lines] == ["e1"]
+
+
+@pytest.mark.parametrize(("where", "step"), [(os, "fsync"), (Path, "rename")])
+def test_a_part_that_cannot_be_packed_stays_and_takes_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: object, step: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    logs.write_plain(tmp_path, a_line(1), at=2)
+    monkeypatch.setattr(where, step, full)
+    with pytest.raises(OSError, match="No space"):
+        archive.pack_all(tmp_path)
+    assert listed(tmp_path) == [f"{logs.stem_of(2)}.json"]
 
 
 def test_parts_are_kept_within_count_and_age(tmp_path: Path) -> None:

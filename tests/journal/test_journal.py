@@ -199,6 +199,25 @@ async def test_the_file_is_rotated_once_everything_in_it_is_acknowledged(
     await waiting.aclose()
 
 
+async def test_the_file_is_not_rotated_while_lines_in_it_wait_for_their_acknowledgement(
+    redis_url: str, client: Client, keys: Topology, tmp_path: Path
+) -> None:
+    await streams.add(client, keys, *(outcome(f"o{n}") for n in range(12)))
+    rows = (await client.xreadgroup(topology.JOURNAL_GROUP, CONSUMER, {keys.outcomes: ">"}))[0][1]
+    entries = [Entry("outcomes", entry_id.decode(), fields) for entry_id, fields in rows]
+    (tmp_path / names.CURRENT).write_bytes(b"".join(map(streams.text_of, entries)))
+    waiting = connect(redis_url, "waiting", block_s=BLOCK_S)
+    desk = Desk(tmp_path, client, Intake(client, waiting, keys, count=5), rotate_bytes=1000)
+    await desk.journal.begin()
+    while await desk.pending():
+        assert len(streams.files(tmp_path)) == 1
+        await desk.journal.turn()
+    assert len(streams.files(tmp_path)) == 2
+    assert len(streams.lines(tmp_path)) == 12
+    desk.journal.log.close()
+    await waiting.aclose()
+
+
 async def test_streams_that_somebody_removed_are_made_anew(desk: Desk, client: Client, keys: Topology) -> None:
     await client.delete(keys.receipts, keys.outcomes)
     with pytest.raises(Unavailable, match="removed"):

@@ -28,12 +28,16 @@ def pack_all(folder: Path) -> list[str]:
 def _pack(folder: Path, stem: str) -> None:
     """At every instant one whole file with this stem is there; a reader knows both for the same part."""
     plain, packed, temporary = names.plain(folder, stem), names.packed(folder, stem), folder / f"{stem}{_TEMPORARY}"
-    with plain.open("rb") as source, temporary.open("wb") as target:
-        with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=_LEVEL, filename="", mtime=0) as stream:
-            shutil.copyfileobj(source, stream, 1 << 20)
-        target.flush()
-        os.fsync(target.fileno())
-    temporary.rename(packed)
+    try:
+        with plain.open("rb") as source, temporary.open("wb") as target:
+            with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=_LEVEL, filename="", mtime=0) as stream:
+                shutil.copyfileobj(source, stream, 1 << 20)
+            target.flush()
+            os.fsync(target.fileno())
+        temporary.rename(packed)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # on a full disk the log itself needs the room
+        raise
     sync_folder(folder)
     plain.unlink()
 
