@@ -340,6 +340,15 @@ async def test_a_last_answer_is_told_only_of_tries_that_failed(api, stage):
         assert ("http_599" in (await page(api, "/devices/evd/held-by-people")).text) == told
 
 
+@pytest.mark.usefixtures("city")
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_cell_of_a_table_that_is_stacked_on_a_narrow_screen_says_what_it_is(api, path):
+    markup = (await api.get(path)).text
+    for table in re.findall(r'<table class="rows">(.*?)</table>', markup, re.DOTALL):
+        bare = [cell for cell in re.findall(r"<td[^>]*>(?=\S)", table) if not re.search(r'data-label="[^"]+"', cell)]
+        assert bare == []
+
+
 async def test_without_redis_the_page_says_so(config):
     gone = connect("unix:///nowhere/redis.sock", "tests")
     home = all_parts(config.model_copy(update={"redis_url": "unix:///nowhere/redis.sock"}), gone)
