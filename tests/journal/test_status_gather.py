@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from gantry import status
@@ -40,3 +42,24 @@ async def test_a_server_that_is_away_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         await status.read_last(nobody, keys, "evd")
     await nobody.aclose()
+
+
+@pytest.mark.parametrize(
+    ("service", "says"),
+    [
+        ("ingest-dahua", b'{"recorders": ["r1"]}'),
+        ("ingest-dahua", b'{"recorders": {"r1": 7}}'),
+        ("ingest-dahua", b'{"vpn": "ppp0"}'),
+        ("processor", b'{"maps": [], "dedup_ttl_s": "ten"}'),
+        ("publisher", b'{"answers": {"evd": {"code": "200", "at_ms": null}}}'),
+        ("publisher", b"7"),
+        ("publisher", b"\xff"),
+    ],
+)
+async def test_what_a_process_of_another_version_says_stops_nothing(
+    client: Client, calls: Calls, keys: Topology, service: str, says: bytes
+) -> None:
+    await client.hset(keys.alive(service, "a"), mapping={"state": "ready", "says": says})
+    facts = await status.gather(client, keys, Books(client, calls, keys), Controls(client, calls, keys))
+    told = status.document(facts, now=datetime.now(UTC))
+    assert told["ivss"]["connected"] is None and told["iota"]["last_code"] is None

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import redis.exceptions
 
 from gantry import topology
 from gantry.ledger import Ledger
+from gantry.status import said
 from gantry.streams import standing
 from gantry.streams.books import Books
 from gantry.streams.client import Client
@@ -95,13 +95,4 @@ async def _speakers(client: Client, keys: Topology) -> tuple[Speaker, ...]:
 
 def _speaker(name: str, state: bytes, says: bytes | None) -> Speaker:
     service, _, instance = name.partition(":")
-    return Speaker(service=service, instance=instance, state=text(state), says=_object(says))
-
-
-def _object(said: bytes | None) -> Mapping[str, Any]:
-    """A process of another version may say anything, or nothing."""
-    try:
-        found = orjson.loads(said or b"{}")
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    return Speaker(service=service, instance=instance, state=text(state), says=said.read(service, says))
