@@ -22,6 +22,7 @@ CROWD = "crowd"  # people
 TARGETS = (EVD, CROWD)
 
 PROCESSOR_DUTY = "processor"
+JOURNAL_DUTY = "journal"
 
 
 def recorder_duty(recorder: str) -> str:

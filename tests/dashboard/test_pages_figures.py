@@ -66,7 +66,7 @@ def test_a_ledger_that_is_off_says_by_how_much() -> None:
     ("problems", "kind", "title"),
     [
         ([], "ok", "ALL RIGHT"),
-        ([False], "ok", "ALL RIGHT"),
+        ([False], "note", "ALL RIGHT, with notes"),
         ([True], "bad", "1 PROBLEM"),
         ([True, False, True], "bad", "2 PROBLEMS"),
     ],

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from builders import FakeClock
 from gantry.health import Health
 from gantry.streams.leases import SILENT_S, Lease
 from gantry.streams.scripts import Calls
-from gantry.topology import Topology
-from journal.duty import DUTY, Duty
+from gantry.topology import JOURNAL_DUTY, Topology
+from journal.duty import Duty
 from journal.lock import NAME
+from wait import until
 
 Make = Callable[..., Duty]
 
@@ -29,7 +32,7 @@ def make(calls: Calls, keys: Topology, clock: FakeClock, tmp_path: Path) -> Iter
     made: list[Duty] = []
 
     def start(name: str, folder: str = "runtime", site: Topology = keys) -> Duty:
-        duty = Duty(Lease(calls, site, DUTY, name, clock), tmp_path / folder, Health(clock), clock)
+        duty = Duty(Lease(calls, site, JOURNAL_DUTY, name, clock), tmp_path / folder, Health(clock), clock)
         made.append(duty)
         return duty
 
@@ -88,3 +91,18 @@ async def test_a_copy_of_the_folder_does_not_make_two_that_write(make: Make, tmp
     await second.ask()
     await first.ask()
     assert (first.mine, second.mine) == (False, True)
+
+
+async def test_a_folder_that_cannot_be_had_is_told_once_with_the_next_step(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    duty, stop = make("one", "file/runtime"), asyncio.Event()
+    with capture_logs() as logs:
+        for _ in range(2):
+            running = asyncio.create_task(duty.run(stop))
+            await until(lambda: asyncio.sleep(0, "cannot" in missing(duty)["duty"]), "the reason in readiness")
+            stop.set()
+            await running
+            stop.clear()
+    assert [(row["event"], row["log_level"]) for row in logs if row["event"] == "folder_unusable"] == [
+        ("folder_unusable", "error")
+    ]

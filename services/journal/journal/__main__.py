@@ -18,10 +18,10 @@ from gantry.streams.client import connect
 from gantry.streams.controls import Controls
 from gantry.streams.leases import Lease
 from gantry.streams.scripts import Scripts
-from gantry.topology import Topology
+from gantry.topology import JOURNAL_DUTY, Topology
 from journal import telemetry
 from journal.config import Config
-from journal.duty import DUTY, Duty
+from journal.duty import Duty
 from journal.intake import BLOCK_S, Intake
 from journal.logfile import LogFile
 from journal.service import Journal
@@ -36,7 +36,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     clock, keys = SystemClock(), Topology(config.gantry_site)
     client, waiting = connect(config.redis_url, NAME), connect(config.redis_url, f"{NAME}-news", block_s=BLOCK_S)
     calls, health = Scripts(client), Health(clock)
-    duty = Duty(Lease(calls, keys, DUTY, config.instance, clock), config.runtime_dir, health, clock)
+    duty = Duty(Lease(calls, keys, JOURNAL_DUTY, config.instance, clock), config.runtime_dir, health, clock)
     intake, rotated = Intake(client, waiting, keys), asyncio.Event()
     journal = Journal(
         duty=duty,

@@ -18,8 +18,6 @@ from journal import telemetry
 from journal.lock import Lock
 from journal.logfile import Unwritable
 
-DUTY = "journal"
-
 
 class Duty:
     """Holds lock and lease, or watches whoever does."""
@@ -29,6 +27,7 @@ class Duty:
         self._lock = Lock(folder)
         self._renewed = -SILENT_S
         self._told: bool | None = None
+        self._refused = ""  # the last reason why the folder could not be had
         self.standing_by = ""  # for whom; empty while the duty is ours, or nobody has it
         health.lacks("duty", "not known yet who writes the log")
 
@@ -47,7 +46,7 @@ class Duty:
             except Unavailable:
                 pass  # Presence makes the process unready for as long as it lasts
             except Unwritable as error:
-                self._health.lacks("duty", str(error))
+                self._unusable(str(error))
             await pause(stop, RENEW_S)
 
     async def ask(self) -> None:
@@ -65,6 +64,12 @@ class Duty:
                 telemetry.took_over()
         else:
             self._stands_by(f"the journal {self._lease.holder} reads this site: this one stands by")
+
+    def _unusable(self, reason: str) -> None:
+        self._health.lacks("duty", reason)
+        if self._refused != reason:
+            self._refused = reason
+            telemetry.folder_unusable(reason)
 
     async def leave(self) -> None:
         """Give both back, so that a standby need not wait."""

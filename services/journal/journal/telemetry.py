@@ -98,6 +98,11 @@ def unwritable(file: str, reason: str) -> None:
     log.debug("unwritable", file=file, reason=reason)
 
 
+def folder_unusable(reason: str) -> None:
+    FAILURES.labels("folder").inc()
+    log.error("folder_unusable", reason=reason, next="make RUNTIME_DIR writable for this user; it is tried again")
+
+
 def rotated(part: str) -> None:
     ROTATIONS.inc()
     SIZE.set(0)

@@ -204,11 +204,12 @@ def _ahead_s(at_ms: int, now: int) -> float:
 
 
 async def holders(client: Client, keys: Topology) -> tuple[Holder, ...]:
-    """Who holds the processor's duty, and each recorder that somebody has ever attached to."""
+    """Who holds the processor's duty, the journal's if one has ever run, and each recorder ever attached to."""
     prefix = keys.lease("")
     pattern = keys.lease(topology.recorder_duty("*"))
     recorders = sorted([text(key) async for key in client.scan_iter(pattern, count=_SCAN)])
-    duties = [topology.PROCESSOR_DUTY, *(key.removeprefix(prefix) for key in recorders)]
+    journal = [topology.JOURNAL_DUTY] if await client.exists(keys.lease(topology.JOURNAL_DUTY)) else []
+    duties = [topology.PROCESSOR_DUTY, *journal, *(key.removeprefix(prefix) for key in recorders)]
     return tuple([Holder(duty, text(await client.hget(keys.lease(duty), "holder") or b"")) for duty in duties])
 
 

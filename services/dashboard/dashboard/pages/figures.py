@@ -123,13 +123,15 @@ def ordered(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def verdict(t: Words, problems: Sequence[Problem]) -> Verdict:
-    """ALL RIGHT, or how many problems."""
+    """ALL RIGHT, so with notes, or how many problems."""
     wrong = sum(problem.wrong for problem in problems)
     notes = len(problems) - wrong
     more = t.count("verdict.notes", notes) if notes else ""
     if wrong:
-        return Verdict("bad", t.count("verdict.problems", wrong), more or t("verdict.see"))
-    return Verdict("ok", t("verdict.right"), more or t("verdict.nothing"))
+        return Verdict("bad", t.count("verdict.problems", wrong), f"{t('verdict.see')} {more}".strip())
+    if notes:
+        return Verdict("note", t("verdict.noted"), more)
+    return Verdict("ok", t("verdict.right"), t("verdict.nothing"))
 
 
 def link_of(problem: Problem) -> str:
