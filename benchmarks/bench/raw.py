@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 import httpx
-from httpx_aiohttp import HttpxAiohttpClient
 
 from bench.figures import figure
 from end_to_end.rig import KEYS, Rig
@@ -45,23 +45,30 @@ async def server(whole: Rig) -> None:
 
 
 async def http(whole: Rig) -> None:
-    """What httpx alone gets out of the agent's twin, on this core count."""
-    await _http(whole, "raw.httpx_post", "httpx with its own transport", httpx.AsyncClient(trust_env=False))
-    await _http(whole, "raw.httpx_aiohttp_post", "httpx with aiohttp's transport", HttpxAiohttpClient(trust_env=False))
-
-
-async def _http(whole: Rig, name: str, how: str, client: httpx.AsyncClient) -> None:
+    """What HTTP clients alone get out of the agent's twin, on this core count."""
     url = f"{whole.urls['twin-agent']}/iot/json?k={KEYS['evd']}&i=bench"
     headers = {"Content-Type": "application/json"}
+    async with httpx.AsyncClient(trust_env=False) as client:
 
-    async def post() -> int:
-        await client.post(url, content=BODY, headers=headers)
-        return 1
+        async def by_httpx() -> int:
+            await client.post(url, content=BODY, headers=headers)
+            return 1
 
-    async with client:
-        began = time.process_time()
-        rate = await _rate(post, IN_FLIGHT)
-        cpu_us = (time.process_time() - began) / (rate * SECONDS) * 1_000_000
+        await _http("raw.httpx_post", "httpx", by_httpx)
+    async with aiohttp.ClientSession() as session:
+
+        async def by_aiohttp() -> int:
+            async with session.post(url, data=BODY, headers=headers) as answer:
+                await answer.read()
+            return 1
+
+        await _http("raw.aiohttp_post", "aiohttp", by_aiohttp)
+
+
+async def _http(name: str, how: str, post: Callable[[], Awaitable[int]]) -> None:
+    began = time.process_time()
+    rate = await _rate(post, IN_FLIGHT)
+    cpu_us = (time.process_time() - began) / (rate * SECONDS) * 1_000_000
     figure(name, rate, "requests/s", f"bare {how}, {IN_FLIGHT} in flight, the same twin")
     figure(f"{name}.cpu", cpu_us, "µs", "of the client's processor per request")
 
