@@ -57,7 +57,7 @@ class Duty:
         asked = self._clock.monotonic()
         if await self._lease.hold() or (not self._lease.holder and await self._lease.hold()):
             self._renewed = asked
-            self.standing_by = ""
+            self.standing_by = self._refused = ""
             self._health.has("duty")
             if not self._told:
                 self._told = True
