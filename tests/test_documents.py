@@ -10,7 +10,7 @@ import pytest
 from gantry_cli.plan import SERVICES, setting_names
 
 ROOT = Path(__file__).parent.parent
-SETTINGS = sorted(name for name in setting_names() if not name.endswith("_FILE") or name == "IOTA_CA_FILE")
+SETTINGS = sorted(name for name in setting_names() if not name.endswith("_FILE") or name.endswith("_CA_FILE"))
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

@@ -35,7 +35,7 @@ class Site:
 async def opened(config: Settings) -> AsyncIterator[Site]:
     """The site that the settings name. Inside, whatever a missing server raises becomes NoAnswer."""
     try:
-        client = connect(config.redis_url, "cli")
+        client = connect(config, "cli")
     except ValueError as error:
         raise NoAnswer(f"REDIS_URL: {error}") from error
     keys = Topology(config.gantry_site)

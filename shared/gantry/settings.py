@@ -7,11 +7,12 @@ import os
 import re
 import secrets
 import socket
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, PrivateAttr, SecretStr, ValidationError
 
 from gantry.errors import SettingsError
 
@@ -35,7 +36,16 @@ def _redis_url(secret: SecretStr) -> SecretStr:
     return SecretStr(secret.get_secret_value().strip())
 
 
+def _authorities(path: FilePath) -> FilePath:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError:  # ssl.SSLError is one
+        raise ValueError("cannot be read as PEM certificates") from None
+    return path
+
+
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+Authorities = Annotated[FilePath, AfterValidator(_authorities)]  # certificates of a CA, PEM
 
 
 class Settings(BaseModel):
@@ -44,6 +54,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     redis_url: RedisUrl = Field(default_factory=_embedded_url)  # without it: the server that `gantry up` runs here
+    redis_ca_file: Authorities | None = None  # for rediss://; None: the system's
     gantry_site: str = Field(default="main", pattern=r"^[A-Za-z0-9_.-]+$")
     config_dir: Path = Path("config")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -111,7 +122,7 @@ def _value(name: str, environ: Mapping[str, str], problems: list[str]) -> str | 
     path = environ.get(f"{name}_FILE")
     if path:
         try:
-            return Path(path).read_text(encoding="utf-8").strip()
+            return Path(path).read_text(encoding="utf-8").strip() or None
         except (OSError, UnicodeDecodeError) as error:
             problems.append(f"{name}_FILE cannot be read: {error}")
             return None

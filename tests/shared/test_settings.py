@@ -54,3 +54,18 @@ def test_a_password_in_an_address_is_not_shown(address):
     told = load(Odd, {"REDIS_URL": "redis://:secret@h", "ADDRESS": address}).effective()
     assert "secret" not in str(told)
     assert told["ADDRESS"]["value"].startswith("http://***@")
+
+
+def test_an_empty_file_is_a_setting_that_is_not_set(tmp_path):
+    (tmp_path / "empty").write_text("\n")
+    config = load(Config, {"API_KEY": "k", "REDIS_CA_FILE_FILE": str(tmp_path / "empty"), "REDIS_CA_FILE": ""})
+    assert config.redis_ca_file is None
+    with pytest.raises(SettingsError, match="API_KEY is not set"):
+        load(Config, {"API_KEY_FILE": str(tmp_path / "empty")})
+
+
+def test_authorities_that_are_none_are_named(tmp_path):
+    (tmp_path / "ca.crt").write_text("no certificate")
+    for path in ("ca.crt", "none.crt"):
+        with pytest.raises(SettingsError, match=r"^REDIS_CA_FILE"):
+            load(Config, {"API_KEY": "k", "REDIS_CA_FILE": str(tmp_path / path)})

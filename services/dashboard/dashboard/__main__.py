@@ -67,7 +67,7 @@ def parts(config: Config, client: Client) -> Parts:
 
 async def serve(config: Config, stop: asyncio.Event) -> None:
     """Run until `stop`. Raises CannotListen."""
-    client = connect(config.redis_url, NAME)
+    client = connect(config, NAME)
     made = parts(config, client)
     health = Health(made.clock)
     presence = Presence(service=NAME, config=config, calls=made.calls, keys=made.keys, health=health, clock=made.clock)

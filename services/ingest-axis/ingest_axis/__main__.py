@@ -41,7 +41,7 @@ FINISH_S = 15  # for requests in hand at SIGTERM; less than runtime.GRACE_S
 async def serve(config: Config, stop: asyncio.Event) -> None:
     """Run until `stop`."""
     clock, keys = SystemClock(), Topology(config.gantry_site)
-    client, health = connect(config.redis_url, NAME), Health(clock)
+    client, health = connect(config, NAME), Health(clock)
     scripts = Scripts(client)
     standing = Standing(client, health, clock, accept_weak=config.accept_weak_durability)
     intake = Intake(

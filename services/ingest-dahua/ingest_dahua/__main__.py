@@ -61,7 +61,7 @@ def watched(config: Config, health: Health, clock: SystemClock) -> tuple[Link, O
 async def serve(config: Config, stop: asyncio.Event) -> None:
     """Run until `stop`."""
     clock = SystemClock()
-    client = connect(config.redis_url, NAME)
+    client = connect(config, NAME)
     calls, keys, health = Scripts(client), Topology(config.gantry_site), Health(clock)
     link, outlook = watched(config, health, clock)
     service = build(config, link, calls, keys, health, clock)

@@ -34,7 +34,7 @@ NAME = "journal"
 async def serve(config: Config, stop: asyncio.Event) -> None:
     """Run until `stop`."""
     clock, keys = SystemClock(), Topology(config.gantry_site)
-    client, waiting = connect(config.redis_url, NAME), connect(config.redis_url, f"{NAME}-news", block_s=BLOCK_S)
+    client, waiting = connect(config, NAME), connect(config, f"{NAME}-news", block_s=BLOCK_S)
     calls, health = Scripts(client), Health(clock)
     duty = Duty(Lease(calls, keys, JOURNAL_DUTY, config.instance, clock), config.runtime_dir, health, clock)
     intake, rotated = Intake(client, waiting, keys), asyncio.Event()

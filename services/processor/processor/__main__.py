@@ -35,7 +35,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     """Run until `stop`. Raises SettingsError for a bad file in CONFIG_DIR."""
     given = maps.load(config.config_dir)
     clock, keys = SystemClock(), Topology(config.gantry_site)
-    client, waiting = connect(config.redis_url, NAME), connect(config.redis_url, f"{NAME}-news", block_s=BLOCK_S)
+    client, waiting = connect(config, NAME), connect(config, f"{NAME}-news", block_s=BLOCK_S)
     calls, health = Scripts(client), Health(clock)
     duty = Duty(Lease(calls, keys, PROCESSOR_DUTY, config.instance, clock), health)
     presence = Presence(

@@ -38,7 +38,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     """Run until `stop`. Raises SettingsError for a bad devices.toml in CONFIG_DIR."""
     rates = config.rates(devices.load(config.config_dir))
     clock, keys = SystemClock(), Topology(config.gantry_site)
-    client, news = connect(config.redis_url, NAME), connect(config.redis_url, f"{NAME}-news", block_s=NEWS_BLOCK_S)
+    client, news = connect(config, NAME), connect(config, f"{NAME}-news", block_s=NEWS_BLOCK_S)
     calls, health = Pipelined(client), Health(clock)
     desks = {target: Desk(target, clock) for target in topology.TARGETS}
     presence = Presence(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 import httpx
-from pydantic import AfterValidator, Field, FilePath, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from gantry import topology
 from gantry.devices import Devices
-from gantry.settings import Settings
+from gantry.settings import Authorities, Settings
 from gantry.streams.lanes import Limits, Rate
 
 
@@ -49,14 +48,6 @@ def _proxy_url(secret: SecretStr) -> SecretStr:
     return SecretStr(secret.get_secret_value().strip())
 
 
-def _authorities(path: FilePath) -> FilePath:
-    try:
-        ssl.create_default_context(cafile=path)
-    except OSError:  # ssl.SSLError is one
-        raise ValueError("cannot be read as PEM certificates") from None
-    return path
-
-
 SLOWEST_CEILING = 0.01  # requests per second: no turn comes later than the longest legal delay
 _NONE: Mapping[str, Rate] = MappingProxyType({})
 ApiKey = Annotated[SecretStr, AfterValidator(_key)]
@@ -79,7 +70,7 @@ class Config(Settings):
     iota_connect_timeout_s: float = Field(default=5, gt=0, le=120)  # up to the end of the TLS handshake
     iota_batch_max: int = Field(default=30, ge=1, le=100)  # beyond that an array blocks the agent for everybody
     iota_arrays: Literal["auto", "on", "off"] = "auto"  # auto: once the agent has shown X-Processing-Time
-    iota_ca_file: Annotated[FilePath, AfterValidator(_authorities)] | None = None
+    iota_ca_file: Authorities | None = None
     iota_proxy: Annotated[SecretStr, AfterValidator(_proxy_url)] | None = None  # a user and password may stand in it
     iota_concurrency: int = Field(default=16, ge=1, le=256)  # requests in flight per target
 
