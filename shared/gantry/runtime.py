@@ -1,19 +1,24 @@
 """Running and stopping, the same for every service: settings → logs → loops → SIGTERM → drain → exit code.
 
 Exit codes: 0 stopped as asked, 1 crashed (a supervisor starts it again), 78 stopped while settings were wrong.
+
+SIGHUP means: come back with what the files say now. Settings and files are looked at first; if one is wrong, that is
+said and the process goes on as it was. Else it drains and ends with 0, and its supervisor starts it anew.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
+from gantry import devices, logs, maps, settings, web
 from gantry import health as healthy
-from gantry import logs, settings, web
 from gantry.clock import SystemClock
 from gantry.errors import CannotListen, SettingsError
 from gantry.settings import Settings
@@ -24,7 +29,8 @@ Worker = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 S = TypeVar("S", bound=Settings)
 
 GRACE_S = 20.0
-EX_CONFIG = 78  # sysexits.h
+EX_USAGE, EX_CONFIG = 64, 78  # sysexits.h
+CHECK = "--check"
 
 
 def main(
@@ -33,17 +39,49 @@ def main(
     serve: Callable[[S, asyncio.Event], Coroutine[Any, Any, None]],
     environ: Mapping[str, str],
 ) -> int:
-    """Run a service to its end; returns the exit code."""
+    """Run a service to its end; returns the exit code. With `--check` only say what is wrong: 0 nothing, else 78."""
+    if arguments := sys.argv[1:]:
+        return _checked(service, kind, environ) if arguments == [CHECK] else _misused(service)
     try:
         config = settings.load(kind, environ)
     except SettingsError as error:
         return asyncio.run(_wait_unready(service, kind, error, environ))
     logs.configure(service, instance=config.instance, level=config.log_level, form=config.log_format)
-    return asyncio.run(_until_signalled(config, serve))
+    return asyncio.run(_until_signalled(config, serve, partial(problems_of, kind, environ)))
 
 
-async def _until_signalled(config: S, serve: Callable[[S, asyncio.Event], Coroutine[Any, Any, None]]) -> int:
+def problems_of(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
+    """What is wrong with a service's settings and the files of CONFIG_DIR, whoever reads those: one sentence each."""
+    try:
+        folder = settings.load(kind, environ).config_dir
+    except SettingsError as error:
+        return error.problems
+    problems: list[str] = []
+    for load_files in (maps.load, devices.load):
+        try:
+            load_files(folder)
+        except SettingsError as error:
+            problems += error.problems
+    return problems
+
+
+def _checked(service: str, kind: type[Settings], environ: Mapping[str, str]) -> int:
+    problems = problems_of(kind, environ)
+    for problem in problems:
+        sys.stderr.write(f"{service}: {problem}\n")
+    return EX_CONFIG if problems else 0
+
+
+def _misused(service: str) -> int:
+    sys.stderr.write(f"usage: {service} [{CHECK}]; everything else is a setting in the environment\n")
+    return EX_USAGE
+
+
+async def _until_signalled(
+    config: S, serve: Callable[[S, asyncio.Event], Coroutine[Any, Any, None]], problems: Callable[[], list[str]]
+) -> int:
     stop = stop_on_signals()
+    _on_hangup(partial(_come_back, stop, problems))
     log.info("started", configuration=config.digest(), metrics_port=config.metrics_port)
     try:
         await serve(config, stop)
@@ -57,6 +95,18 @@ async def _until_signalled(config: S, serve: Callable[[S, asyncio.Event], Corout
         return 1
     log.info("stopped")
     return 0
+
+
+def _on_hangup(react: Callable[[], None]) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, react)
+
+
+def _come_back(stop: asyncio.Event, problems: Callable[[], list[str]]) -> None:
+    if found := problems():
+        log.error("reload_refused", problems=found, next="mend it and ask again; what was in force still is")
+        return
+    log.info("reloading", next="what is in hand is finished, then this process ends, to be started anew")
+    stop.set()
 
 
 def _first(error: BaseException) -> BaseException:
@@ -76,10 +126,17 @@ async def _wait_unready(service: str, kind: type[Settings], error: SettingsError
 
 async def _unready(error: SettingsError, port: int, stop: asyncio.Event) -> int:
     log.error("settings_wrong", problems=error.problems)
-    health = healthy.Health(SystemClock())
+    health, mended = healthy.Health(SystemClock()), asyncio.Event()
     health.lacks("settings", str(error))
+
+    def come_back() -> None:  # without a look: it was not served before, and its environment may have been mended
+        log.info("reloading", next="this process ends, to be started anew")
+        mended.set()
+        stop.set()
+
+    _on_hangup(come_back)
     await serve_health(health, port)(stop)
-    return EX_CONFIG
+    return 0 if mended.is_set() else EX_CONFIG
 
 
 def stop_on_signals() -> asyncio.Event:
