@@ -11,8 +11,10 @@ import typer
 
 from gantry_cli import audit, breaker, certs, dead, demo, hold, password, pause, running, status, streams, up
 from gantry_cli.asking import Asker, Json
+from gantry_cli.backup import commands as backup
 from gantry_cli.output import Output
 from gantry_cli.provision import commands as provision
+from gantry_cli.secrets import commands as secrets
 
 app = typer.Typer(
     name="gantry",
@@ -28,7 +30,9 @@ app.add_typer(breaker.app, name="breaker")
 app.add_typer(dead.app, name="dead")
 app.add_typer(provision.app, name="provision")
 app.add_typer(certs.app, name="certs")
+app.add_typer(secrets.app, name="secrets")
 app.add_typer(password.app)
+app.add_typer(backup.app)
 
 
 def environment() -> dict[str, str]:

@@ -22,6 +22,7 @@ from gantry.errors import GantryError
 
 CA_DAYS = 3650
 SERVER_DAYS = 825  # the longest that strict verifiers accept
+RENEW_DAYS = 30
 ALWAYS = ("localhost", "127.0.0.1")
 BACKDATED = timedelta(days=1)  # a device's clock may run behind
 
@@ -88,6 +89,22 @@ def init(folder: Path, names: Sequence[str], *, now: datetime) -> Folder:
     return files
 
 
+def renew(folder: Path, names: Sequence[str], *, now: datetime) -> bool:
+    """Make what is missing, and a new server certificate when it lacks a name or ends within RENEW_DAYS; the CA stays.
+
+    Returns whether a certificate was made. Raises CertificateProblem as `init`.
+    """
+    files, wanted = Folder(folder), {_spelled(_alternative(name)) for name in (*names, *ALWAYS)}
+    if files.server_crt.exists() and files.server_key.exists():
+        present = read(files.server_crt)
+        if wanted <= set(present.names) and present.not_after - now > timedelta(days=RENEW_DAYS):
+            return False
+    for path in (files.server_crt, files.server_key):  # one without the other is of no use
+        path.unlink(missing_ok=True)
+    init(folder, names, now=now)
+    return True
+
+
 def describe(folder: Path) -> tuple[Certificate, Certificate]:
     """(the CA, the server's). Raises CertificateProblem when one of them cannot be read."""
     files = Folder(folder)
@@ -99,7 +116,7 @@ def read(path: Path) -> Certificate:
     certificate = _load(path)
     try:
         san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = tuple(str(name.value) for name in san)
+        names = tuple(map(_spelled, san))
     except x509.ExtensionNotFound:
         names = ()
     return Certificate(
@@ -117,6 +134,10 @@ def _alternative(name: str) -> x509.GeneralName:
         if not _DNS.fullmatch(name):
             raise CertificateProblem(f"{name!r} is neither a DNS name nor an IP address") from None
         return x509.DNSName(name)
+
+
+def _spelled(name: x509.GeneralName) -> str:
+    return str(name.value)
 
 
 def _new_ca(now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:

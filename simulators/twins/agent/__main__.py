@@ -17,6 +17,7 @@ from gantry import runtime
 from twins.agent.door import Door
 from twins.agent.server import Connection
 from twins.agent.twin import Options, Twin
+from twins.words import word
 
 GRACE_S = 2.0
 
@@ -44,7 +45,14 @@ def _arguments() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default="127.0.0.1")
     add("--port", type=int, default=4080, help="0: any free one (default 4080)")
-    add("--key", action="append", default=[], type=_pair, metavar="TARGET=KEY", help="an API key it knows; repeatable")
+    add(
+        "--key",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="TARGET=KEY",
+        help="an API key it knows, or @FILE, which holds it; repeatable",
+    )
     add("--latency-ms", type=int, default=0, help="how long every answer takes")
     add("--seed", type=int, default=0, help="of the faults that come by chance")
     add("--old-agent", action="store_true", help="before 3.5.0: no X-Processing-Time, 100 kB, bad bodies as 500")
@@ -63,7 +71,7 @@ def _pair(text: str) -> tuple[str, str]:
     target, _, key = text.partition("=")
     if not target or not key:
         raise argparse.ArgumentTypeError("give TARGET=KEY")
-    return target, key
+    return target, word(key)
 
 
 async def _serve(twin: Twin, given: argparse.Namespace) -> None:

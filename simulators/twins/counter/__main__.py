@@ -18,6 +18,7 @@ from twins.counter.device import Device, Habit
 from twins.counter.message import Look
 from twins.counter.people import MINUTE, serial_of
 from twins.counter.record import Record
+from twins.words import word
 
 FAR_BACK = timedelta(days=30)  # where endless counters whose time runs fast begin, to stay in the past for long
 
@@ -86,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--url", required=True, type=_https, help="where to push, https://HOST:4443/axis/retail")
     add("--ca", type=_file, help="PEM file of the CA to trust; the system's without it")
-    add("--token", default="", help="sent as Authorization: Bearer")
+    add("--token", default="", type=word, help="sent as Authorization: Bearer; or @FILE, which holds it")
     add("--serial", action="append", help="a counter's serial; may be repeated")
     add("--counters", type=_positive, default=1, help="so many counters, their serials made from the seed")
     add("--seed", type=int, default=1, help="who walks by; the same seed, the same counts")

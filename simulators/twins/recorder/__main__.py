@@ -14,6 +14,7 @@ from twins.recorder.digest import ALGORITHMS, Door
 from twins.recorder.invention import CODES, TIMED, Invention
 from twins.recorder.recorder import Recorder
 from twins.recorder.server import Player, Server
+from twins.words import word
 
 _HEAD_BYTES = 64 << 10
 
@@ -24,7 +25,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any free one; it is printed")
     parser.add_argument("--user", default="gantry")
-    parser.add_argument("--password", default="invented-1")
+    parser.add_argument("--password", default="invented-1", type=word, help="or @FILE, which holds it")
     parser.add_argument("--algorithm", choices=ALGORITHMS, default="MD5")
     parser.add_argument("--new-nonce-per-request", action="store_true", help="and close after every answer")
     parser.add_argument("--heartbeat", type=float, default=0.0, metavar="S", help="instead of what the client asks for")

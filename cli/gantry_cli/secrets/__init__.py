@@ -1,0 +1,1 @@
+"""`gantry secrets`: what an installation in containers keeps secret, one folder per service."""
