@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, PrivateAttr, SecretStr, ValidationError
 
 from gantry.errors import SettingsError
+from gantry.streams import address
 
 _USERINFO = re.compile(r"//\S*@")  # also of a password that holds a slash or another @
 DEFAULT_SOCKET = Path("var/redis/redis.sock")
@@ -30,9 +31,7 @@ def _embedded_url() -> SecretStr:
 
 def _redis_url(secret: SecretStr) -> SecretStr:
     """Messages never repeat the value: a password may stand in it."""
-    scheme, separator, rest = secret.get_secret_value().strip().partition("://")
-    if scheme not in ("redis", "rediss", "unix") or not separator or not rest:
-        raise ValueError("must begin with redis://, rediss:// or unix:// and name a server")
+    address.parse(secret.get_secret_value())
     return SecretStr(secret.get_secret_value().strip())
 
 
