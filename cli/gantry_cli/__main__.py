@@ -9,7 +9,7 @@ from typing import Annotated
 import dotenv
 import typer
 
-from gantry_cli import audit, breaker, certs, dead, demo, hold, password, pause, running, status, streams, up
+from gantry_cli import access, audit, breaker, certs, dead, demo, hold, password, pause, running, status, streams, up
 from gantry_cli.asking import Asker, Json
 from gantry_cli.backup import commands as backup
 from gantry_cli.output import Output
@@ -32,6 +32,7 @@ app.add_typer(provision.app, name="provision")
 app.add_typer(certs.app, name="certs")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(password.app)
+app.add_typer(access.app, name="access")
 app.add_typer(backup.app)
 
 

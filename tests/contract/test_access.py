@@ -1,0 +1,99 @@
+"""What each user may not do, on each server; what they may is shown by all other tests, which run as these users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from contract.servers import At
+from gantry.streams.access import DEFAULT, USERS, commands_of
+from gantry.topology import Topology
+
+pytestmark = pytest.mark.reads_in_lua  # the fake has no users
+
+K = Topology()
+SERVICES = [user for user, each in USERS.items() if each.scripts]
+FOREIGN = (
+    *("FLUSHALL", "FLUSHDB", "KEYS *", "CONFIG SET maxmemory 1", "CONFIG REWRITE", "SCRIPT FLUSH"),
+    *("SHUTDOWN NOSAVE", "MODULE LIST", "REPLICAOF NO ONE", "MONITOR", "CLIENT LIST", "CLIENT KILL TYPE normal"),
+    *("ACL LIST", "ACL SETUSER publisher allcommands", "ACL GETUSER admin", "FUNCTION FLUSH", "FAILOVER", "SAVE"),
+    *("RENAME gantry:{main}:raw gantry:{main}:x", "DUMP gantry:{main}:raw", "SWAPDB 0 1", "PUBLISH a b", "SELECT 1"),
+    *("GET other", "SET other 1", "BGREWRITEAOF", "CLUSTER RESET", "SLOWLOG RESET"),
+)
+# Which commands that the server itself calls dangerous somebody has all the same.
+LOOKS = {"info", "role"}
+DANGEROUS = {user: {"config|get", *LOOKS} for user in SERVICES} | {
+    "gantry": {*LOOKS, "config|get", "acl|log", "bgsave", "lastsave", "psync", "replconf", "sync"},
+    "admin": {"acl|load"},
+    DEFAULT: set[str](),
+}
+HIDDEN = {  # what a user can neither read nor write
+    "ingest-dahua": [K.dead, K.outcomes, K.receipts, K.accounts, K.lane("evd", "a"), K.lane_state("evd"), K.seen],
+    "ingest-axis": [K.dead, K.outcomes, K.receipts, K.accounts, K.lane("evd", "a"), K.lane_state("evd"), K.lease("x")],
+    "processor": [K.accounts, K.session("x"), K.lane("evd", "a"), K.due("evd"), K.breaker("evd"), K.lease("journal")],
+    "publisher": [K.accounts, K.session("x"), K.dedup, K.seen, K.last, K.producer("x"), K.lease("processor")],
+    "journal": [K.accounts, K.session("x"), K.dead, K.inside, K.lane("evd", "a"), K.lease("processor")],
+    "dashboard": ["other", "gantry:other"],
+    "gantry": ["other", "gantry:other"],
+}
+
+
+@pytest.fixture
+def at(server: At) -> At:
+    return server
+
+
+@pytest.fixture
+def owner(at: At) -> Iterator[redis.Redis]:
+    with redis.from_url(at.url()) as plain:
+        yield plain
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_foreign_commands_are_refused(at: At, user: str) -> None:
+    with redis.from_url(at.url(user) if user != DEFAULT else at.nobodys) as client:
+        for line in FOREIGN:
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command(*line.split())
+        if USERS[user].scripts:
+            with pytest.raises(redis.exceptions.ResponseError, match=r"ACL failure|can't run"):
+                client.eval("return redis.call('FLUSHALL')", 0)
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_what_the_server_calls_dangerous_is_granted_by_name_only(owner: redis.Redis, user: str) -> None:
+    categories = [owner.execute_command("ACL", "CAT", word) for word in ("dangerous", "admin", "scripting")]
+    named = {word.decode() for words in categories for word in words}
+    assert {each for each in commands_of(USERS[user]) if each in named} <= DANGEROUS[user] | {"script|load"}
+
+
+@pytest.mark.parametrize(("user", "key"), [(user, key) for user, keys in HIDDEN.items() for key in keys])
+def test_keys_of_others_are_neither_read_nor_written(at: At, user: str, key: str) -> None:
+    with redis.from_url(at.url(user)) as client:
+        for words in (("HGET", "KEYS[1]", "'a'"), ("HSET", "KEYS[1]", "'a'", "'b'")):
+            script = f"return redis.call('{words[0]}', {', '.join(words[1:])})"
+            with pytest.raises(redis.exceptions.ResponseError, match=r"(?i)permissions to access|can't access"):
+                client.eval(script, 1, key)
+
+
+@pytest.mark.parametrize("user", ["processor", "publisher"])
+def test_letters_are_written_and_not_read(at: At, user: str) -> None:
+    with redis.from_url(at.url(user)) as client:
+        client.eval("return redis.call('XADD', KEYS[1], '*', 'a', 'b')", 1, K.dead)
+        with pytest.raises(redis.exceptions.ResponseError, match=r"permissions to access|can't access"):
+            client.eval("return redis.call('XRANGE', KEYS[1], '-', '+')", 1, K.dead)
+
+
+@pytest.mark.usefixtures("client")
+def test_without_a_password_one_sees_counts_and_no_data(at: At) -> None:
+    with redis.from_url(at.nobodys) as nobody:
+        assert nobody.ping()
+        assert [row["name"] for row in nobody.xinfo_groups(K.raw)] == [b"processor"]
+        assert nobody.xinfo_consumers(K.events, "publisher") == []
+        assert nobody.xlen(K.dead) == 0
+        assert nobody.xpending(K.raw, "processor")["pending"] == 0
+        for line in (f"XRANGE {K.raw} - +", f"XINFO STREAM {K.raw}", f"HGETALL {K.ledger}", "INFO", "SCAN 0"):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                nobody.execute_command(*line.split())
