@@ -14,7 +14,7 @@ import redis.exceptions
 from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection
 
 from gantry.streams.address import Node
-from gantry.streams.routes import Route
+from gantry.streams.routes import Fixed, Route
 
 ELSEWHERE = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "UNBLOCKED", "NOREPLICAS")
 
@@ -29,12 +29,14 @@ class Watchful(AbstractConnection):
             reason = elsewhere(error)
             if not reason:
                 raise
-            self.misled()
+            hint = self.misled(reason)
             await self.disconnect(nowait=True)
-            raise redis.exceptions.ConnectionError(reason) from error
+            raise redis.exceptions.ConnectionError(reason + hint) from error
 
-    def misled(self) -> None:
-        """For those who can ask somebody else."""
+    def misled(self, reason: str) -> str:
+        """For those who can ask somebody else; what else there is to say."""
+        del reason
+        return ""
 
 
 class Local(Watchful, UnixDomainSocketConnection):
@@ -79,8 +81,10 @@ class Found(Watchful, Connection):
             return True
         return bool(reply[0] == b"master")
 
-    def misled(self) -> None:
+    def misled(self, reason: str) -> str:
         self._route.doubt()
+        of_a_cluster = reason.startswith("MOVED") and isinstance(self._route, Fixed)
+        return ": it is one of a cluster, for which REDIS_URL begins with redis+cluster://" if of_a_cluster else ""
 
 
 def elsewhere(error: redis.exceptions.ResponseError) -> str:
@@ -89,8 +93,6 @@ def elsewhere(error: redis.exceptions.ResponseError) -> str:
     code = error.status_code or said.partition(" ")[0]  # redis-py cuts off the words that it knows
     if code not in ELSEWHERE:
         return ""
-    if code == "MOVED":
-        return "MOVED: the keys are on another node (for a cluster, REDIS_URL begins with redis+cluster://)"
     return f"{code}: {said.removeprefix(code).strip()}"
 
 
