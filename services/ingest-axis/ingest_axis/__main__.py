@@ -18,7 +18,7 @@ from gantry.health import Health
 from gantry.presence import Presence
 from gantry.streams.books import Books
 from gantry.streams.client import connect
-from gantry.streams.gauges import LedgerGauges
+from gantry.streams.gauges import Received
 from gantry.streams.scripts import Scripts
 from gantry.topology import Topology
 from ingest_axis import telemetry
@@ -69,7 +69,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
         says=lambda: said(config, tally, expiry),
     )
     pages = runtime.serve_health(health, config.metrics_port)
-    gauges = LedgerGauges(Books(client, scripts, keys), ("received",))
+    gauges = Received(Books(client, scripts, keys))
     try:
         await runtime.run_workers([pages, presence.run, gauges.run, standing.run, listener(endpoint, config)], stop)
     finally:

@@ -15,7 +15,7 @@ from gantry.presence import Presence
 from gantry.streams import durability
 from gantry.streams.books import Books
 from gantry.streams.client import connect
-from gantry.streams.gauges import LedgerGauges
+from gantry.streams.gauges import Received
 from gantry.streams.leases import Lease
 from gantry.streams.scripts import Scripts
 from gantry.topology import Topology, recorder_duty
@@ -68,7 +68,7 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
     presence = Presence(
         service=NAME, config=config, calls=calls, keys=keys, health=health, clock=clock, says=outlook.says
     )
-    gauges = LedgerGauges(Books(client, calls, keys), ("received",))
+    gauges = Received(Books(client, calls, keys))
     workers = [runtime.serve_health(health, config.metrics_port), presence.run, service.run, outlook.run, gauges.run]
     try:
         await runtime.run_workers([*workers, partial(durability.watch, client, health)], stop)

@@ -57,21 +57,21 @@ class User:
 
 USERS: Mapping[str, User] = {
     "ingest-dahua": User(
-        purpose="appends events of recorders",
-        scripts=("alive", "append", "lease", "ledger", "note"),
-        commands=(*_CLIENT, *_NODES),
-        reads=(_ANY.events,),
+        purpose="appends events of recorders; reads none",
+        scripts=("alive", "append", "lease", "note"),
+        commands=(*_CLIENT, *_NODES, "hget"),
+        adds=(_ANY.raw,),
         changes=(
-            *(_ANY.raw, *_COUNTED, _ANY.producer("*")),
+            *(*_COUNTED, _ANY.producer("*")),
             *(_ANY.lease(recorder_duty("*")), _ANY.alive("ingest-dahua", "*")),
         ),
     ),
     "ingest-axis": User(
-        purpose="appends measurements of counters",
-        scripts=("alive", "append", "ledger"),
-        commands=(*_CLIENT, *_NODES),
-        reads=(_ANY.events,),
-        changes=(_ANY.raw, *_COUNTED, _ANY.producer("*"), _ANY.alive("ingest-axis", "*")),
+        purpose="appends measurements of counters; reads none",
+        scripts=("alive", "append"),
+        commands=(*_CLIENT, *_NODES, "hget"),
+        adds=(_ANY.raw,),
+        changes=(*_COUNTED, _ANY.producer("*"), _ANY.alive("ingest-axis", "*")),
     ),
     "processor": User(
         purpose="turns what was received into measures",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,10 @@ from gantry import ledger, topology
 from gantry.errors import Unavailable
 from gantry.ledger import Difference, Ledger
 from gantry.streams.client import Client
-from gantry.streams.scripts import Once, text
+from gantry.streams.scripts import Once, raise_if_away, text
 from gantry.topology import Topology
 
+STREAMS = ("raw", "events", "receipts", "outcomes")  # as Topology names them
 _COUNTER = "ledger:"
 RECOUNTS = 20  # a difference that stays for so long is one
 
@@ -57,12 +59,19 @@ class Books:
         waiting = values.pop("pending") + values.pop("lag")
         return ledger.read(values, in_raw=values.pop("in_raw"), waiting=waiting)
 
-    async def positions(self) -> list[Position]:
-        """Every group of raw, events, receipts and outcomes; none where a stream is not there. Raises Unavailable."""
-        k = self._keys
-        streams = {"raw": k.raw, "events": k.events, "receipts": k.receipts, "outcomes": k.outcomes}
+    async def counter(self, name: str) -> int:
+        """One counter, for who may read no more than that. Raises Unavailable."""
         try:
-            return [each for name, stream in streams.items() for each in await self._groups_of(name, stream)]
+            value: Any = await self._client.hget(self._keys.ledger, name)
+        except redis.exceptions.RedisError as error:
+            raise_if_away("ledger", error)
+            raise
+        return int(value or 0)
+
+    async def positions(self, streams: Sequence[str] = STREAMS) -> list[Position]:
+        """Every group of these streams; none where a stream is not there. Raises Unavailable."""
+        try:
+            return [each for name in streams for each in await self._groups_of(name, getattr(self._keys, name))]
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
             raise Unavailable(f"XINFO: {error}") from error
 

@@ -64,6 +64,7 @@ def _common(address: Address, name: str, timeout_s: float) -> dict[str, Any]:
         "socket_timeout": timeout_s,
         "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 0,
+        "driver_info": None,  # CLIENT SETINFO is not of Redis 7.0, so no user could be allowed it there
         "client_name": f"gantry-{name}-{socket.gethostname()}"[:64].replace(" ", "-"),
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),  # with it, a closed one is not noticed
     }

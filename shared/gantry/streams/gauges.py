@@ -32,7 +32,20 @@ class LedgerGauges:
         while not stop.is_set():
             with contextlib.suppress(Unavailable):  # readiness says so; the gauges keep their last value
                 show(await self._books.read(), self._terms)
-                show_positions([p for p in await self._books.positions() if p.stream in self._streams])
+                show_positions(await self._books.positions(self._streams))
+            await pause(stop, EVERY_S)
+
+
+class Received:
+    """Keeps the one term fresh that whoever appends moves; to see the whole ledger, one must be able to read events."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            with contextlib.suppress(Unavailable):
+                LEDGER.labels("received").set(await self._books.counter("received"))
             await pause(stop, EVERY_S)
 
 
