@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from gantry.errors import Malformed
 from gantry.streams import access
@@ -66,7 +66,13 @@ def files(known: Known, server: str, *, demo: bool) -> Files:
 
 def url(server: str, user: str, password: str) -> str:
     """The server as this user reaches it. Raises Malformed."""
+    parts = address(server)
+    return f"{parts.scheme}://{user}:{password}@{parts.netloc}"
+
+
+def address(server: str) -> SplitResult:
+    """Raises Malformed unless it is a scheme, a host and a port."""
     parts = urlsplit(server)
     if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.username or parts.path not in ("", "/"):
         raise Malformed(f"{server!r} is not redis://HOST:PORT or rediss://HOST:PORT")
-    return f"{parts.scheme}://{user}:{password}@{parts.netloc}"
+    return parts

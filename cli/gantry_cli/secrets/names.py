@@ -32,9 +32,10 @@ def clients() -> tuple[str, ...]:
 
 def owners() -> dict[str, tuple[str, ...]]:
     """Secret setting → the services that read it; REDIS_URL, which all do, is left out."""
-    services: list[tuple[str, type[Settings]]] = [(service.name, service.config) for service in SERVICES]
+    kinds: list[tuple[str, type[Settings]]] = [(service.name, service.config) for service in SERVICES]
+    kinds.append((OPERATOR, Provision))
     found: dict[str, list[str]] = {}
-    for service, kind in [*services, (OPERATOR, Provision)]:
+    for service, kind in kinds:
         for name in _secrets(kind):
             found.setdefault(name, []).append(service)
     found.pop(REDIS_URL)

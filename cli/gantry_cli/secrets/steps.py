@@ -9,8 +9,8 @@ from datetime import datetime
 
 from gantry import certificates
 from gantry.accounts import new_password
-from gantry_cli.secrets import names
-from gantry_cli.secrets.contents import Known, files, to_make
+from gantry_cli.secrets import contents, names
+from gantry_cli.secrets.contents import Known
 from gantry_cli.secrets.envfile import Found
 from gantry_cli.secrets.store import GIVEN, MADE, Store
 
@@ -29,12 +29,13 @@ class Wish:
 
 def make(store: Store, wish: Wish, env: Found, now: datetime, say: Callable[[str], None]) -> None:
     """Everything. Raises StoreProblem, CertificateProblem, Malformed."""
+    contents.address(wish.server)
     for problem in env.problems:
         say(problem)
     known = known_of(store, env, demo=wish.demo)
     certificate_of_counters(store, wish, known, now, say)
     certificate_of_server(store, wish, now, say)
-    for (folder, name), content in files(known, wish.server, demo=wish.demo).items():
+    for (folder, name), content in contents.files(known, wish.server, demo=wish.demo).items():
         if store.hand_out(folder, name, content) and content:
             say(f"{folder}: {name} is set")
 
@@ -42,7 +43,7 @@ def make(store: Store, wish: Wish, env: Found, now: datetime, say: Callable[[str
 def known_of(store: Store, env: Found, *, demo: bool) -> Known:
     """What is known, after making what was missing."""
     known = Known(env=env.values, given=store.values(GIVEN), made=store.values(MADE))
-    for name in to_make(demo=demo):
+    for name in contents.to_make(demo=demo):
         if name not in known.made and not known.value(name):
             store.keep(MADE, name, new_password() if name == names.DASHBOARD_PASSWORD else secrets.token_hex(24))
     return Known(env=env.values, given=known.given, made=store.values(MADE))
@@ -66,7 +67,7 @@ def certificate_of_counters(store: Store, wish: Wish, known: Known, now: datetim
 def certificate_of_server(store: Store, wish: Wish, now: datetime, say: Callable[[str], None]) -> None:
     """Redis' own, under an authority that only our services trust."""
     folder = store.authority / INSIDE
-    if certificates.renew(folder, (wish.server.partition("://")[2].partition(":")[0],), now=now):
+    if certificates.renew(folder, (contents.address(wish.server).hostname or "",), now=now):
         say("a certificate for Redis was made")
     own = certificates.Folder(folder)
     store.hand_out(names.SERVER, "server.crt", own.server_crt.read_text(encoding="ascii"))
