@@ -18,6 +18,7 @@ from gantry import certificates
 from gantry.embedded import Embedded, valkey_binary
 from gantry.errors import Unavailable
 from gantry.ledger import Ledger
+from gantry.settings import Settings
 from gantry.streams.books import Audit, Books
 from gantry.streams.client import connect
 from gantry.streams.scripts import Scripts
@@ -34,19 +35,28 @@ SERVICES = ("publisher", "processor", "ingest-axis", "ingest-dahua")
 
 @dataclass
 class Rig:
-    """Start what you need by name; kill and start again at will."""
+    """Start what you need by name; kill and start again at will. `url`: of a server that others start and stop."""
 
     folder: Path
     server: Embedded
     settings: dict[str, str] = field(default_factory=dict)
+    url: str = ""
     children: dict[str, Child] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ports = Ports()
         self.axis_port = self.ports.free(0)
-        self.client = connect(self.server.url, "rig")
-        self.books = Books(self.client, Scripts(self.client), Topology())
+        self.redis = Settings.model_validate(
+            {
+                "redis_url": self.url or self.server.url,
+                "redis_ca_file": self.settings.get("REDIS_CA_FILE"),
+                "gantry_site": self.settings.get("GANTRY_SITE", "main"),
+            }
+        )
+        self.keys = Topology(self.redis.gantry_site)
+        self.client = connect(self.redis, "rig")
+        self.books = Books(self.client, Scripts(self.client), self.keys)
         self.http = httpx.AsyncClient(trust_env=False, timeout=60)
         certificates.init(self.folder / "certs", [], now=datetime.now(UTC))
 
@@ -115,7 +125,7 @@ class Rig:
     def _environ(self) -> dict[str, str]:
         certs = self.folder / "certs"
         return {
-            "REDIS_URL": self.server.url,
+            "REDIS_URL": self.redis.redis_url.get_secret_value(),
             "CONFIG_DIR": str(self.folder / "config"),
             "LOG_FORMAT": "json",
             "TRAFFIC_IVSS_URL": f"{self.urls.get('twin-recorder', 'http://127.0.0.1:9')}/cgi-bin/eventManager.cgi"
@@ -208,7 +218,8 @@ class Rig:
             await self.children[name].stop()
         await self.client.aclose()
         await self.http.aclose()
-        self.server.stop()
+        if not self.url:
+            self.server.stop()
         return {name: child.code for name, child in self.children.items()}
 
 
@@ -221,6 +232,18 @@ async def rig(folder: Path, *, maxmemory: str = "256mb", **settings: str) -> Asy
     try:
         yield made
     finally:
+        await made.stop()
+
+
+@asynccontextmanager
+async def rig_on(server: Embedded, url: str, folder: Path, **settings: str) -> AsyncIterator[Rig]:
+    """A rig in a folder that is there, on a server or group of servers that is started and stopped elsewhere."""
+    made = Rig(folder, server, settings, url=url)
+    try:
+        yield made
+    finally:
+        for child in made.children.values():
+            child.kill()  # what they say at their end is not asked here
         await made.stop()
 
 

@@ -72,14 +72,14 @@ class Scripts:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self._registered: dict[str, Any] = {}
 
     async def once(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        script = self._registered.get(name)
-        if script is None:
-            script = self._registered[name] = self.client.register_script(source(name))
+        rest = (len(keys), *keys, *arguments)
         try:
-            return await script(keys=list(keys), args=list(arguments))
+            try:
+                return await self.client.evalsha(digest(name), *rest)
+            except redis.exceptions.NoScriptError:  # not loaded first: by then another node may be the right one
+                return await self.client.eval(source(name), *rest)
         except redis.exceptions.RedisError as error:
             raise_if_away(name, error)
             raise
