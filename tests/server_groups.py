@@ -184,6 +184,7 @@ class Watched:
     sentinels: list[subprocess.Popen[bytes]]
     ports: list[int]  # of the sentinels
     name: str = "mymaster"
+    login: tuple[str, str] | None = None  # user and password of the sentinels
 
     @property
     def url(self) -> str:
@@ -191,7 +192,9 @@ class Watched:
 
     async def ask(self, number: int, *words: Any) -> Any:
         """A sentinel."""
-        async with aredis.Redis(host=HOST, port=self.ports[number], socket_timeout=5) as client:
+        user, password = self.login or (None, None)
+        port = self.ports[number]
+        async with aredis.Redis(host=HOST, port=port, username=user, password=password, socket_timeout=5) as client:
             return await _plain(client, *words)
 
     async def master(self, asked: int = 0) -> int:
@@ -226,32 +229,41 @@ class Watched:
 
 
 @contextmanager
-def watched(folder: Path, *, replicas: int = 2, sentinels: int = 3, options: tuple[str, ...] = ()) -> Iterator[Watched]:
-    """The first server is the master. Not inside a loop."""
+def watched(
+    folder: Path,
+    *,
+    replicas: int = 2,
+    sentinels: int = 3,
+    options: tuple[str, ...] = (),
+    lines: tuple[str, ...] = (),
+    login: tuple[str, str] | None = None,
+) -> Iterator[Watched]:
+    """The first server is the master. Not inside a loop. `lines`: more for the sentinels' configuration."""
     first = Server.made(folder / "s0", *options)
     following = ("--replicaof", f"{HOST} {first.port}")
     servers = [first, *(Server.made(folder / f"s{n + 1}", *following, *options) for n in range(replicas))]
     with running(servers), contextlib.ExitStack() as stack:
         ports = [PORTS.free(0) for _ in range(sentinels)]
-        watchers = [stack.enter_context(_sentinel(folder, port, first.port)) for port in ports]
-        made = Watched(servers, watchers, ports)
+        monitor = f"sentinel monitor mymaster {HOST} {first.port} {sentinels // 2 + 1}"
+        watchers = [stack.enter_context(_sentinel(folder, port, (monitor, *lines))) for port in ports]
+        made = Watched(servers, watchers, ports, login=login)
         asyncio.run(made.join())
         yield made
 
 
 @contextmanager
-def _sentinel(folder: Path, port: int, master: int) -> Iterator[subprocess.Popen[bytes]]:
-    lines = [
+def _sentinel(folder: Path, port: int, lines: tuple[str, ...]) -> Iterator[subprocess.Popen[bytes]]:
+    settings = [
         f"port {port}",
         f"bind {HOST}",
         f"dir {folder}",
         f"logfile {folder}/sentinel-{port}.log",
-        f"sentinel monitor mymaster {HOST} {master} 2",
+        *lines,
         "sentinel down-after-milliseconds mymaster 1000",
         "sentinel failover-timeout mymaster 6000",
     ]
     config = folder / f"sentinel-{port}.conf"
-    config.write_text("\n".join(lines) + "\n")
+    config.write_text("\n".join(settings) + "\n")
     process = subprocess.Popen([valkey_binary(), config, "--sentinel"], stdin=subprocess.DEVNULL)
     try:
         yield process
