@@ -160,11 +160,11 @@ def cluster(folder: Path, *, masters: int = 3, replicas: int = 0, options: tuple
         yield made
 
 
-def cluster_node(folder: Path, *options: str) -> Server:
+def cluster_node(folder: Path, *options: str, binary: Path | None = None) -> Server:
     bus = PORTS.free(0)
     each_for_itself = ("--cluster-require-full-coverage", "no")  # else one that is missing stops them all
     clustered = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS), "--cluster-port", str(bus))
-    return Server.made(folder, *clustered, *each_for_itself, *options, bus=bus)
+    return Server.made(folder, *clustered, *each_for_itself, *options, binary=binary, bus=bus)
 
 
 @contextmanager

@@ -59,7 +59,12 @@ class Found(Watchful, Connection):
             raise redis.exceptions.ConnectionError(_untrusted(node, error)) from error
         except ssl.SSLError as error:
             raise redis.exceptions.ConnectionError(f"{node} does not answer in TLS: {error.reason}") from error
-        except OSError:  # TimeoutError is one
+        except TimeoutError as error:
+            self._route.doubt()
+            how = "a connection in TLS" if self._context else "a connection"
+            seconds = f"{self.socket_connect_timeout:g} s"
+            raise redis.exceptions.ConnectionError(f"{node} does not take {how} within {seconds}") from error
+        except OSError:
             self._route.doubt()
             raise
 
