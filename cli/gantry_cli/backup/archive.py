@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import re
 import tarfile
 import time
@@ -26,6 +25,7 @@ from gantry_cli.backup.manifest import KINDS, BackupProblem, Head, Manifest, Par
 PIECE = 8 << 20  # also what writing and reading take of memory, about
 HEAD, LAST = "gantry-backup.json", "manifest.json"
 _LEVEL = 1  # the server has compressed its snapshot already
+_GZIP = 31  # what zlib calls the form of gzip
 _MOST_JSON = 1 << 20
 _NAME = re.compile(rf"((?:{'|'.join(KINDS)})/(?!\.)[A-Za-z0-9._:@+-]{{1,200}})\.([0-9]{{6}})")
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError)
@@ -35,9 +35,8 @@ class Writer:
     """Writes an archive; everything raises OSError when the other end does not take it."""
 
     def __init__(self, out: IO[bytes], head: Head) -> None:
-        self._gzip = gzip.GzipFile(fileobj=out, mode="wb", compresslevel=_LEVEL, mtime=0)
-        self._tar = tarfile.open(fileobj=self._gzip, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed in `finish`
-        self._head = head
+        self._out, self._head = out, head
+        self._pack = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
         self.parts: list[Part] = []
         self._member(HEAD, msgspec.json.encode(head))
 
@@ -69,14 +68,19 @@ class Writer:
         """The manifest, and the end."""
         made = Manifest(head=self._head, schema=schema, server=server, parts=tuple(self.parts), ledger=ledger)
         self._member(LAST, msgspec.json.format(msgspec.json.encode(made)))
-        self._tar.close()
-        self._gzip.close()
+        self._write(bytes(tarfile.RECORDSIZE))
+        self._out.write(self._pack.flush())
         return made
 
     def _member(self, name: str, content: bytes) -> None:
         info = tarfile.TarInfo(name)
         info.size, info.mode, info.mtime = len(content), 0o600, int(time.time())
-        self._tar.addfile(info, io.BytesIO(content))
+        self._write(info.tobuf(tarfile.PAX_FORMAT))
+        self._write(content)
+        self._write(bytes(-len(content) % tarfile.BLOCKSIZE))
+
+    def _write(self, content: bytes) -> None:
+        self._out.write(self._pack.compress(content))
 
 
 class Sink(Protocol):
@@ -90,8 +94,11 @@ class Sink(Protocol):
 def read(source: IO[bytes], sink: Sink) -> Manifest:
     """Everything to `sink`; the manifest once all of it has been found whole. Raises BackupProblem, OSError."""
     try:
-        with tarfile.open(fileobj=source, mode="r|*") as tar:
-            return _Reading(tar, sink).run()
+        with gzip.GzipFile(fileobj=source, mode="rb") as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+            found = _Reading(tar, sink).run()
+            while plain.read(PIECE):  # to the checksum of the whole
+                pass
+            return found
     except _DAMAGED as error:
         raise BackupProblem(f"the archive is damaged or not whole: {error or type(error).__name__}") from error
 

@@ -48,6 +48,12 @@ def refusal(image: str, product: str) -> str:
     )
 
 
+def major(product: str) -> str:
+    """A product as the embedded server marks its folder, e.g. "redis 8"."""
+    server = _PRODUCT.match(product.strip().lower())
+    return f"{server[1]} {server[2]}" if server else product
+
+
 def _highest(name: str, version: tuple[int, int]) -> int | None:
     """The newest format that this version reads; None for one older than the table."""
     table = _VALKEY if name == "valkey" else _REDIS

@@ -27,7 +27,7 @@ def restore(source: IO[bytes], places: Places) -> Manifest:
         found = archive.read(source, staging)
         if reason := images.refusal(found.server.image, places.product):
             raise BackupProblem(reason)
-        staging.put(found, places.product or f"{found.server.product} {found.server.version.partition('.')[0]}")
+        staging.put(found, images.major(places.product or f"{found.server.product} {found.server.version}"))
     return found
 
 
