@@ -125,7 +125,7 @@ class Cluster:
     async def end_move(self, site: str, target: int) -> None:
         """The slot has arrived: the new owner first, then everybody."""
         for server in (self.servers[target], *self.servers):
-            if server.alive:
+            if server.alive and (await server.say("ROLE"))[0] == b"master":
                 await server.say("CLUSTER", "SETSLOT", slot_of(site), "NODE", self.ids[target])
 
     async def owner(self, site: str, *, asked: int = 0) -> int:
@@ -152,8 +152,8 @@ def text(value: Any) -> str:
 
 @contextmanager
 def cluster(folder: Path, *, masters: int = 3, replicas: int = 0, options: tuple[str, ...] = ()) -> Iterator[Cluster]:
-    """Not inside a loop, so that a module's tests may share it. `replicas`: of each master."""
-    servers = [cluster_node(folder / f"n{n}", *options) for n in range(masters * (1 + replicas))]
+    """Not inside a loop, so that a module's tests may share it. Replicas are given to the masters in turn."""
+    servers = [cluster_node(folder / f"n{n}", *options) for n in range(masters + replicas)]
     made = Cluster(servers, masters)
     with running(servers):
         asyncio.run(made.join())
