@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from gantry.topology import Topology
 from gantry_cli.ports import Ports
 from wait import until
 
+BINARY = Path(os.environ.get("RIG_SERVER") or valkey_binary())  # e.g. a redis-server of another version
 HOST = "127.0.0.1"
 SLOTS = 16384
 NODE_TIMEOUT_MS = 1000
@@ -41,9 +43,7 @@ class Server:
     ) -> Server:
         port = PORTS.free(0)
         listening = ("--port", str(port), "--bind", HOST, "--repl-diskless-sync-delay", "0")
-        embedded = Embedded(
-            folder, binary=binary or valkey_binary(), maxmemory=maxmemory, options=(*listening, *options)
-        )
+        embedded = Embedded(folder, binary=binary or BINARY, maxmemory=maxmemory, options=(*listening, *options))
         return cls(embedded, port, bus)
 
     @property
@@ -264,7 +264,7 @@ def _sentinel(folder: Path, port: int, lines: tuple[str, ...]) -> Iterator[subpr
     ]
     config = folder / f"sentinel-{port}.conf"
     config.write_text("\n".join(settings) + "\n")
-    process = subprocess.Popen([valkey_binary(), config, "--sentinel"], stdin=subprocess.DEVNULL)
+    process = subprocess.Popen([BINARY, config, "--sentinel"], stdin=subprocess.DEVNULL)
     try:
         yield process
     finally:

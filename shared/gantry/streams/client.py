@@ -51,6 +51,11 @@ def connect(server: Settings | SecretStr | str, name: str, *, block_s: float = 0
     return aredis.Redis.from_pool(aredis.BlockingConnectionPool(**options))
 
 
+def may_fail_over(client: Client) -> bool:
+    """Whether another server may take this one's place: of a cluster or under sentinels, as far as the URL says."""
+    return isinstance(client.connection_pool.connection_kwargs.get("route"), (InCluster, BySentinels))
+
+
 def _secret(url: SecretStr | str) -> SecretStr:
     return url if isinstance(url, SecretStr) else SecretStr(url)
 
