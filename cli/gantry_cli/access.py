@@ -13,7 +13,7 @@ import redis.exceptions
 import typer
 
 from gantry.settings import Settings
-from gantry.streams.access import DEFAULT, USERS, acl_file
+from gantry.streams.access import LOOK, USERS, acl_file
 from gantry.streams.client import connect
 from gantry_cli.asking import EX_NO_ANSWER, EX_REFUSED, asker
 from gantry_cli.output import Output
@@ -90,7 +90,7 @@ def _from_lines(lines: Iterable[str]) -> dict[str, str]:
 
 def _from_folder(folder: Path) -> dict[str, str]:
     """Files that are named as no user are left alone."""
-    files = {user: folder / user for user in USERS if user != DEFAULT}
+    files = {user: folder / user for user in USERS if user != LOOK}
     words = {user: file.read_text(encoding="utf-8").rstrip("\r\n") for user, file in files.items() if file.is_file()}
     if not words:
         raise ValueError(f"{folder} holds no file that is named as a user: {', '.join(files)}")

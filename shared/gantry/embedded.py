@@ -58,6 +58,7 @@ class Embedded:
     binary: Path = field(default_factory=valkey_binary)
     maxmemory: str = "1gb"
     options: tuple[str, ...] = ()
+    user: str = ""  # one who may ask whether it has started, with any password, where a name is needed
     process: subprocess.Popen[bytes] | None = None
     _lock: IO[str] | None = None
 
@@ -149,7 +150,13 @@ class Embedded:
         return [str(self.binary), *flat, *self.options]
 
     def _wait_for_answer(self) -> None:
-        probe = redis.Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0), socket_timeout=2)
+        probe = redis.Redis(
+            unix_socket_path=str(self.socket),
+            username=self.user or None,
+            password="any" if self.user else None,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=2,
+        )
         with contextlib.closing(probe):
             while True:
                 try:

@@ -127,7 +127,7 @@ class Stack:
 
     def redis(self, *words: str, check: bool = True) -> str:
         """What anyone on this host may ask without a password."""
-        return self.compose("exec", "-T", "redis", "redis-cli", *words, check=check)
+        return self.compose("exec", "-T", "redis", "redis-cli", "--user", "look", *words, check=check)
 
     def ask(self, twin: str, path: str, body: Any = None, *, method: str = "GET") -> Any:
         """A page of a twin, from inside its container: nothing of it is published."""
@@ -136,7 +136,9 @@ class Stack:
         return json.loads(self.compose("exec", "-T", twin, "python3", "-c", *words))
 
     def logs(self, service: str) -> str:
-        return self.compose("logs", "--no-color", "--no-log-prefix", service)
+        """What its containers have written."""
+        ids = [container["Id"] for container in self.containers(service, ended=True)]
+        return "".join(run("sh", "-c", f"docker logs {each} 2>&1") for each in ids)
 
     # disturbing
 

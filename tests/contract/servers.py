@@ -23,7 +23,7 @@ import redis
 from docker.errors import DockerException, ImageNotFound
 
 from gantry.embedded import Embedded, system_servers, valkey_binary
-from gantry.streams.access import DEFAULT, USERS, acl_file
+from gantry.streams.access import LOOK, USERS, acl_file
 from gantry.streams.client import Client, connect
 from gantry.streams.scripts import Scripts
 
@@ -47,7 +47,7 @@ def password(user: str) -> str:
 
 def access(*, owner: bool = True) -> str:
     """An aclfile with all users, and one more for the tests themselves."""
-    digests = {user: hashlib.sha256(password(user).encode()).hexdigest() for user in USERS if user != DEFAULT}
+    digests = {user: hashlib.sha256(password(user).encode()).hexdigest() for user in USERS if user != LOOK}
     everything = f"user {OWNER} on nopass ~* &* +@all\n" if owner else ""
     return acl_file(digests) + everything
 
@@ -91,7 +91,7 @@ class Binary:
         file = folder / "users.acl"
         file.write_text(access(), encoding="ascii")
         options = ("--aclfile", str(file))
-        self.running = Embedded(folder / "redis", binary=self.path, maxmemory="256mb", options=options)
+        self.running = Embedded(folder / "redis", binary=self.path, maxmemory="256mb", options=options, user=LOOK)
         self.running.start()
         return At("unix", str(self.running.socket))
 

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from contract.servers import At
-from gantry.streams.access import DEFAULT, USERS, commands_of
+from gantry.streams.access import LOOK, USERS, commands_of
 from gantry.topology import Topology
 
 pytestmark = pytest.mark.reads_in_lua  # the fake has no users
@@ -27,7 +27,7 @@ LOOKS = {"info", "role"}
 DANGEROUS = {user: {"config|get", *LOOKS} for user in SERVICES} | {
     "gantry": {*LOOKS, "config|get", "acl|log", "bgsave", "lastsave", "psync", "replconf", "sync"},
     "admin": {"acl|load"},
-    DEFAULT: set[str](),
+    LOOK: set[str](),
 }
 HIDDEN = {  # what a user can neither read nor write
     "ingest-dahua": [
@@ -71,7 +71,7 @@ def owner(at: At) -> Iterator[redis.Redis]:
 
 @pytest.mark.parametrize("user", USERS)
 def test_foreign_commands_are_refused(at: At, user: str) -> None:
-    with redis.from_url(at.url(user) if user != DEFAULT else at.nobodys) as client:
+    with redis.from_url(at.url(user)) as client:
         for line in FOREIGN:
             with pytest.raises(redis.exceptions.NoPermissionError):
                 client.execute_command(*line.split())
@@ -108,8 +108,10 @@ def test_what_is_only_added_to_cannot_be_read(at: At, user: str, stream: str) ->
 
 
 @pytest.mark.usefixtures("client")
-def test_without_a_password_one_sees_counts_and_no_data(at: At) -> None:
-    with redis.from_url(at.nobodys) as nobody:
+def test_without_a_name_one_sees_nothing_and_with_any_password_counts_and_no_data(at: At) -> None:
+    with redis.from_url(at.nobodys) as nobody, pytest.raises(redis.exceptions.AuthenticationError):
+        nobody.ping()
+    with redis.from_url(at.url(LOOK)) as nobody:
         assert nobody.ping()
         assert [row["name"] for row in nobody.xinfo_groups(K.raw)] == [b"processor"]
         assert nobody.xinfo_consumers(K.events, "publisher") == []

@@ -17,7 +17,7 @@ from builders import Stage, patient
 from dead_letters import put_event
 from end_to_end.rig import Rig
 from gantry.embedded import Embedded, valkey_binary
-from gantry.streams.access import DEFAULT, USERS, acl_file
+from gantry.streams.access import LOOK, USERS, acl_file
 from gantry.topology import Topology
 from gantry_cli import __main__
 from gantry_cli.asking import Asker
@@ -48,7 +48,7 @@ class WithUsers(Embedded):
 
     def write_users(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        named = [user for user in USERS if user != DEFAULT]
+        named = [user for user in USERS if user != LOOK]
         digests = {user: hashlib.sha256(f"password-of-{user}".encode()).hexdigest() for user in named}
         everything = "user tests on nopass ~* &* +@all\n"
         (self.folder / "users.acl").write_text(acl_file(digests) + everything, encoding="ascii")
@@ -57,7 +57,8 @@ class WithUsers(Embedded):
 @pytest.fixture
 async def city(tmp_path: Path) -> AsyncIterator[Rig]:
     folder, binary = tmp_path / "redis", Path(os.environ.get("RIG_SERVER") or valkey_binary())
-    server = WithUsers(folder, binary=binary, maxmemory="256mb", options=("--aclfile", str(folder / "users.acl")))
+    options = ("--aclfile", str(folder / "users.acl"))
+    server = WithUsers(folder, binary=binary, maxmemory="256mb", options=options, user=LOOK)
     server.write_users()
     server.start()
     made = Rig(tmp_path, server, {"RUNTIME_DIR": str(tmp_path / "runtime"), "DASHBOARD_PASSWORD": OPERATOR})

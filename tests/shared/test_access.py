@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gantry.streams import access
-from gantry.streams.access import DEFAULT, USERS, acl_file, commands_in, commands_of
+from gantry.streams.access import LOOK, USERS, acl_file, commands_in, commands_of
 
 DIGEST = hashlib.sha256(b"any").hexdigest()
 SCRIPTS = sorted(
@@ -48,12 +48,13 @@ def test_a_user_is_named_as_its_service(service: str, folders: list[str]) -> Non
     assert all((ROOT / folder).is_dir() for folder in folders)
 
 
-def test_the_file_has_users_in_order_default_always_and_others_by_their_digest() -> None:
+def test_the_file_has_users_in_order_default_and_look_always_and_others_by_their_digest() -> None:
     text = acl_file({"publisher": DIGEST, "admin": DIGEST})
     assert [line.split()[:3] for line in text.splitlines()] == [
+        ["user", "default", "off"],
         ["user", "publisher", "on"],
         ["user", "admin", "on"],
-        ["user", DEFAULT, "on"],
+        ["user", LOOK, "on"],
     ]
     assert text.count(f" #{DIGEST} ") == 2
     assert text.count("nopass") == 1
@@ -71,7 +72,9 @@ def test_a_new_command_of_a_script_comes_to_its_users(monkeypatch: pytest.Monkey
         access.commands_in.cache_clear()
 
 
-@pytest.mark.parametrize("digests", [{"nobody": DIGEST}, {DEFAULT: DIGEST}, {"admin": "a password"}, {"admin": ""}])
+@pytest.mark.parametrize(
+    "digests", [{name: DIGEST} for name in ("nobody", LOOK, "default")] + [{"admin": "a password"}, {"admin": ""}]
+)
 def test_neither_a_stranger_nor_a_password_gets_into_the_file(digests: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"no user|SHA-256") as refused:
         acl_file(digests)

@@ -15,7 +15,11 @@ from dataclasses import dataclass
 from gantry.streams.scripts import source
 from gantry.topology import JOURNAL_DUTY, PROCESSOR_DUTY, Topology, recorder_duty
 
-DEFAULT = "default"
+LOOK = "look"  # takes any password
+
+# A server replays its append-only file as `default`: what that user may not do, Redis 7 and 8 leave out, and it is lost
+# (tests/deploy/test_restart_of_the_server.py). So it may do everything, and nobody can be it.
+_DEFAULT = "user default off resetpass ~* &* +@all"
 
 _CALL = re.compile(r"redis\.p?call\('(\w+)'(?:, *'(\w+)')?")
 _CONTAINERS = frozenset({"memory", "xgroup", "xinfo"})  # commands whose first word says what they do
@@ -122,8 +126,8 @@ USERS: Mapping[str, User] = {
         changes=_DECIDED,
     ),
     "admin": User(purpose="has the server read this file again", commands=("acl|load", "client|setname", "ping")),
-    DEFAULT: User(
-        purpose="whoever reaches the server without a password: where the groups stand, and no data",
+    LOOK: User(
+        purpose="whoever reaches the server, with any password: where the groups stand, and no data",
         commands=("ping", "xinfo|consumers", "xinfo|groups", "xlen", "xpending"),
         reads=(*_STREAMS, _ANY.dead),
     ),
@@ -143,17 +147,18 @@ def commands_of(user: User) -> list[str]:
 
 
 def acl_file(digests: Mapping[str, str]) -> str:
-    """The text of an `aclfile`: users in the order of USERS, `default` always, others where they have a digest.
+    """The text of an `aclfile`: `default` and `look` always, the others of USERS where they have a digest.
 
     `digests`: user → SHA-256 of its password, 64 hexadecimal digits. Raises ValueError for anything else.
     """
     for name, digest in digests.items():
-        if name not in USERS or name == DEFAULT:
-            raise ValueError(f"no user {name!r} has a password here: {', '.join(n for n in USERS if n != DEFAULT)}")
+        if name not in USERS or name == LOOK:
+            raise ValueError(f"no user {name!r} has a password here: {', '.join(n for n in USERS if n != LOOK)}")
         if not _DIGEST.fullmatch(digest):
             raise ValueError(f"the digest of {name} is not a SHA-256 in hexadecimal")
-    names = [name for name in USERS if name in digests or name == DEFAULT]
-    return "".join(f"user {name} on {_rules(USERS[name], digests.get(name))}\n" for name in names)
+    names = [name for name in USERS if name in digests or name == LOOK]
+    rows = (f"user {name} on {_rules(USERS[name], digests.get(name))}" for name in names)
+    return "\n".join([_DEFAULT, *rows, ""])
 
 
 def _rules(user: User, digest: str | None) -> str:
