@@ -64,6 +64,13 @@ def test_no_secret_reaches_an_environment():
     assert environment(read(COMMON))["REDIS_URL_FILE"] == f"{SECRETS}redis_url"
 
 
+def test_the_operators_command_has_its_secrets():
+    text = (FOLDER / "gantry").read_text(encoding="utf-8")
+    [given] = re.findall(r"for name in ([A-Z_ ]+);", text)
+    wanted = {name for name, owners in names.owners().items() if names.OPERATOR in owners} | {names.REDIS_URL}
+    assert set(given.split()) == wanted
+
+
 @each_service
 def test_ports_are_those_of_one_host(service: Service):
     given = environment(of_service(service.name))[METRICS]
