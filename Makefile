@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 NAME   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports lock bench soak up down format
+.PHONY: help demo test check lint types imports lock bench soak compose up down format
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 10
@@ -23,7 +23,7 @@ check: lint types imports test ## what CI runs
 lint: $(READY) ## style, and lock files that name no host
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	@! grep -n '://' requirements.lock requirements-dev.lock
+	@! grep -n '://' requirements*.lock
 
 types: $(READY) ## mypy, strict
 	$(BIN)/mypy
@@ -35,9 +35,13 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+compose: $(READY) ## the stack of docker-compose.yml on this machine's Docker engine: contained, scaled, cut off, killed, audited
+	$(BIN)/pytest tests/compose --timeout 0
+
 lock: $(READY) ## resolve the dependencies anew into hashed lock files
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --no-header -q -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --no-header -q -o requirements-dev.lock
+	echo hatchling | $(BIN)/uv pip compile - -c requirements-dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements-build.lock
 
 bench: $(READY) ## figures, one JSON line each: make bench NAME=pipeline, or NAME=delivery PART=singles,arrays
 	@test -f benchmarks/$(NAME).py || { echo "NAME is one of: $$(ls benchmarks/*.py | xargs -n1 basename | sed s/.py// | tr '\n' ' ')"; exit 2; }
