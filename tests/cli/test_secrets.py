@@ -189,6 +189,13 @@ def test_the_demo_invents_what_twins_and_services_must_both_know(tmp_path: Path)
     assert "BEGIN CERTIFICATE" in handed(tmp_path, "twins", "ca.crt")
 
 
+def test_the_authority_is_printed_for_the_counters(tmp_path: Path) -> None:
+    assert "cannot be read" in run(tmp_path, "ca", code=1)
+    run(tmp_path, "init")
+    ca = (tmp_path / "setup" / "authority" / "counters" / "ca.crt").read_text(encoding="ascii")
+    assert run(tmp_path, "ca") == ca
+
+
 def test_a_certificate_of_ones_own_comes_before_ours(tmp_path: Path) -> None:
     own = certificates.init(tmp_path / "own", ["counters.example.org"], now=datetime.now(UTC))
     run(tmp_path, "put", "AXIS_TLS_CERT", given=own.server_crt.read_text(encoding="ascii"))

@@ -101,6 +101,13 @@ def _list(ctx: typer.Context) -> None:
         ctx.obj.out.show(shown)
 
 
+@app.command(name="ca")
+def _ca(ctx: typer.Context) -> None:
+    """The certificate that counters must trust, in PEM form."""
+    with _told():
+        typer.echo(steps.authority(ctx.obj.store), nl=False)
+
+
 def _known(name: str) -> None:
     if name not in names.settable():
         raise Malformed(f"{name} is no secret of any service; those are {', '.join(names.settable())}")

@@ -14,6 +14,7 @@ from gantry_cli.secrets.contents import Known
 from gantry_cli.secrets.envfile import Found
 from gantry_cli.secrets.store import GIVEN, MADE, Store
 
+COUNTERS = "counters"  # the authority of the certificate that counters are shown
 INSIDE = "inside"  # the authority of the servers that only our own processes reach
 AXIS_HOST = "ingest-axis"  # by which the twins reach it
 
@@ -51,9 +52,9 @@ def known_of(store: Store, env: Found, *, demo: bool) -> Known:
 
 def certificate_of_counters(store: Store, wish: Wish, known: Known, now: datetime, say: Callable[[str], None]) -> None:
     """One that was put, or ours for the names by which counters come."""
-    folder = store.authority / "counters"
+    folder = store.authority / COUNTERS
     if certificates.renew(folder, (*wish.axis_names, AXIS_HOST), now=now):
-        say("a server certificate for the counters was made; `gantry certs show` says what they must trust")
+        say("a server certificate for the counters was made; `gantry secrets ca` prints what they must trust")
     own = certificates.Folder(folder)
     chain, key = known.given.get(names.TLS_CERT), known.given.get(names.TLS_KEY)
     if not (chain and key):
@@ -62,6 +63,13 @@ def certificate_of_counters(store: Store, wish: Wish, known: Known, now: datetim
     store.hand_out("ingest-axis", names.TLS_KEY.lower(), key)
     for reader in (names.OPERATOR, *((names.TWINS,) if wish.demo else ())):
         store.hand_out(reader, "ca.crt", own.ca_crt.read_text(encoding="ascii"))
+
+
+def authority(store: Store) -> str:
+    """The counters' CA as PEM. Raises CertificateProblem when `init` never ran."""
+    files = certificates.Folder(store.authority / COUNTERS)
+    certificates.read(files.ca_crt)
+    return files.ca_crt.read_text(encoding="ascii")
 
 
 def certificate_of_server(store: Store, wish: Wish, now: datetime, say: Callable[[str], None]) -> None:

@@ -12,7 +12,7 @@ _RUNNING = ("up", "unknown")  # links that cannot tell, ppp and WireGuard among 
 
 @dataclass(frozen=True, slots=True)
 class Vpn:
-    """One interface of this process's network; a container sees the host's only with the host's network."""
+    """One interface of this process's network; docker-compose.yml mounts the host's virtual ones there."""
 
     iface: str
     folder: Path = FOLDER
