@@ -48,6 +48,16 @@ async def test_a_server_without_its_replicas_is_away_for_all_kinds_of_calls(lone
     await client.aclose()
 
 
+async def test_a_connection_that_was_told_so_is_dropped(lonely: Server) -> None:
+    client = connect(f"redis://{HOST}:{lonely.port}", "tests")
+    connection = client.connection_pool.make_connection()
+    await connection.send_command("SET", "a", "b")
+    with pytest.raises(redis.exceptions.ConnectionError, match="NOREPLICAS"):
+        await connection.read_response()
+    assert not connection.is_connected
+    await client.aclose()
+
+
 async def test_a_service_waits_for_the_replicas(lonely: Server) -> None:
     client, health, stop = connect(lonely.embedded.url, "tests"), Health(SystemClock()), asyncio.Event()
     waiting = asyncio.create_task(groups.prepare_once_reachable(client, KEYS, health, stop))
