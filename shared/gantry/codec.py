@@ -18,9 +18,11 @@ class Unreadable:
 
     raw: RawEntry
     reason: str
+    newer: bool = False  # a later version wrote it, and can read it
 
 
 _LATEST_US = 10**17 - 1  # in the year 5138
+_VERSION = re.compile(rb"[0-9]{1,9}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 UNREADABLE = "unreadable"  # the processor's reason for a letter made of an Unreadable
 _ONLY_LENGTH = re.compile(rb"(?:^|;)length=[0-9]+$")  # what a redactor writes where it could keep nothing
@@ -74,6 +76,11 @@ def raw_arguments(entry: RawEntry) -> tuple[str | int | bytes, ...]:
     return (entry.dev, entry.seq, entry.id, entry.t_dev, entry.t_rx, entry.enc, entry.body)
 
 
+def newer(version: bytes | None) -> bool:
+    """Whether field `v` of an entry, of whichever stream, says that a later version wrote it."""
+    return version is not None and bool(_VERSION.fullmatch(version)) and int(version) > max(READABLE)
+
+
 def pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
     """A stream entry's flat field list as a mapping."""
     return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}
@@ -119,7 +126,7 @@ def _raw_or_unreadable(flat: Sequence[bytes]) -> RawEntry | Unreadable:
         reason = str(problem)
     except ValueError as problem:  # a number that is none, a text that is not UTF-8
         reason = f"raw entry with a bad field: {type(problem).__name__}"
-    return Unreadable(_salvaged(fields), reason)
+    return Unreadable(_salvaged(fields), reason, newer=newer(fields.get("v")))
 
 
 def _salvaged(fields: Mapping[str, bytes]) -> RawEntry:

@@ -6,12 +6,14 @@ The version before comes out of the history. UPGRADE_BACKLOG makes it longer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +36,7 @@ RATE = 100  # events a second, Starts and Stops
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("shared", "cli", *(f"services/{name}" for name in ("processor", "publisher", "journal", "ingest-dahua")))
 MODULES = {"ingest-dahua": "ingest_dahua", "gantry": "gantry_cli"}
-OLD, NEW = "old", "new"
+OLD, NEW, LATER = "old", "new", "later"
 REASON = "a trial of two versions"
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(150 + BACKLOG)]
@@ -53,12 +55,31 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An invented version after this one: it writes entries of the next schema, and reads both."""
+    folder = tmp_path_factory.mktemp("later")
+    for name in ("shared", "cli", "services"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (folder / "shared" / "gantry").rglob("*"):
+        for old, new in CHANGES.get(path.suffix, ()):
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace(old, new), encoding="utf-8")
+    return folder
+
+
+CHANGES = {
+    ".lua": (("'v', '1'", "'v', '2'"), ("f.v ~= '1'", "f.v ~= '2' and f.v ~= '1'")),
+    ".py": (("\nSCHEMA = 1\n", "\nSCHEMA = 2\n"), ("\nREADABLE = (SCHEMA,)", "\nREADABLE = (SCHEMA, SCHEMA - 1)")),
+}
+
+
 @dataclass
 class Versions:
     """Services of either version on one rig."""
 
     whole: Rig
-    before: Path
+    trees: dict[str, Path]
 
     def command(self, version: str, name: str, *arguments: str) -> tuple[str, ...]:
         if version == NEW:
@@ -67,17 +88,18 @@ class Versions:
 
     def environ(self, version: str) -> dict[str, str]:
         told = {**os.environ, **self.whole._environ(), **self.whole.settings}
-        if version == OLD:
-            told["PYTHONPATH"] = os.pathsep.join(str(self.before / folder) for folder in FOLDERS)
+        if version != NEW:
+            told["PYTHONPATH"] = os.pathsep.join(str(self.trees[version] / folder) for folder in FOLDERS)
         return told
 
-    async def start(self, version: str, *names: str) -> None:
+    async def start(self, version: str, *names: str, ready: bool = True) -> None:
         for name in names:
             process, whole = f"{name}-{version}", self.whole
             port = str(whole.ports.free(0))
             whole.urls[process] = f"http://127.0.0.1:{port}"
             whole._start(process, self.command(version, name), self.environ(version) | {"METRICS_PORT": port})
-        await self.whole.ready(*(f"{name}-{version}" for name in names))
+        if ready:
+            await self.whole.ready(*(f"{name}-{version}" for name in names))
 
     async def stop(self, version: str, *names: str) -> None:
         for name in names:
@@ -100,34 +122,40 @@ class Versions:
 
     async def audits_agree(self) -> None:
         """Each version finds nothing wrong with what both wrote."""
-        said = await asyncio.gather(*(self.gantry(version, "audit", "--json") for version in (OLD, NEW)))
+        said = await asyncio.gather(*(self.gantry(version, "audit", "--json") for version in (*self.trees, NEW)))
         for audit in map(orjson.loads, said):
             assert audit["balanced"], audit["differences"]
 
 
 @pytest.fixture
 async def both(tmp_path: Path, before: Path):
-    settings = {"RUNTIME_DIR": str(tmp_path / "runtime"), "IOTA_CB_COOLDOWN_SEC": "300", "IOTA_CB_OPEN_AFTER": "3"}
-    async with rig(tmp_path, **settings) as whole:
-        yield Versions(whole, before)
+    async with running(tmp_path) as whole:
+        yield Versions(whole, {OLD: before})
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Rig]:
+    """The twins; services come and go."""
+    settings = {"RUNTIME_DIR": str(folder / "runtime"), "IOTA_CB_COOLDOWN_SEC": "300", "IOTA_CB_OPEN_AFTER": "3"}
+    async with rig(folder, **settings) as whole:
+        await whole.agent()
+        only = ("--generate", "--only", "CrossLineDetection", "--channels", "12", "--seed", "9")
+        await whole.recorder(*only, "--rate", str(RATE), "--events", str(MOST))
+        yield whole
         await whole.tell("twin-agent", "/twin/outage", {"mode": None})
 
 
 async def test_the_version_before_really_runs(both: Versions) -> None:
-    await both.whole.agent()
     files = "import gantry.event, publisher.service as p; print(gantry.event.__file__, p.__file__)"
     ask = await asyncio.create_subprocess_exec(
         sys.executable, "-c", files, env=both.environ(OLD), stdout=asyncio.subprocess.PIPE
     )
     found = (await ask.communicate())[0].decode().split()
-    assert len(found) == 2 and all(Path(path).is_relative_to(both.before) for path in found)
+    assert len(found) == 2 and all(Path(path).is_relative_to(both.trees[OLD]) for path in found)
 
 
 async def test_a_backlog_outlives_an_upgrade_and_a_rollback(both: Versions) -> None:
     whole = both.whole
-    await whole.agent()
-    only = ("--generate", "--only", "CrossLineDetection", "--channels", "12", "--seed", "9")
-    await whole.recorder(*only, "--rate", str(RATE), "--events", str(MOST))
     await both.start(OLD, "publisher", "processor", "journal", "ingest-dahua")
     await go_out(whole)
 
@@ -159,7 +187,7 @@ async def test_a_backlog_outlives_an_upgrade_and_a_rollback(both: Versions) -> N
     await both.audits_agree()
 
     await finish(both)
-    await compare(both)
+    await compare(whole)
 
 
 async def all_taken(whole: Rig) -> None:
@@ -235,8 +263,7 @@ async def finish(both: Versions) -> None:
     await both.audits_agree()
 
 
-async def compare(both: Versions) -> None:
-    whole = both.whole
+async def compare(whole: Rig) -> None:
     rows = whole.measures()
     got = comparison.arrived(rows)
     sent = await whole.ask("twin-recorder", "/twin/sent?from=1")
@@ -256,3 +283,63 @@ def crashed(whole: Rig) -> Sequence[str]:
 
 def lines(path: Path) -> list[dict[str, str]]:
     return [orjson.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+# -- what a later version left behind
+
+
+async def test_what_a_later_version_wrote_waits_for_it_after_a_rollback(tmp_path: Path, later: Path) -> None:
+    async with running(tmp_path) as whole:
+        both = Versions(whole, {LATER: later})
+        await both.start(LATER, "publisher", "processor", "journal", "ingest-dahua")
+        await go_out(whole)
+        await both.stop(LATER, "journal")
+        await go_out(whole)  # receipts that nobody has read
+        await both.stop(LATER, "publisher")
+        await backlog(whole)  # measures that nobody has pulled
+        await both.stop(LATER, "processor")
+        await arrive(whole)  # events that nobody has read
+        await all_taken(whole)
+        await both.stop(LATER, "ingest-dahua")
+
+        for stream in (Topology().raw, Topology().events, Topology().receipts):
+            [(_, fields)] = await whole.client.xrevrange(stream, count=1)
+            assert fields[b"v"] == b"2"
+        left = await whole.ledger()
+        await both.start(NEW, "publisher", "processor", "journal", ready=False)
+        await both.start(NEW, "ingest-dahua")
+        await whole.tell("twin-recorder", "/twin/resume")
+        await arrive(whole)  # behind them
+        await all_taken(whole)
+        for name in ("publisher", "processor", "journal"):
+            assert await says_why(whole, f"{name}-{NEW}")
+        now = await whole.ledger()
+        assert now.events["accepted"] == left.events["accepted"] and now.events["dead_in"] == 0
+        assert now.outcomes["waiting"] + now.outcomes["published"] == left.measures
+        await both.audits_agree()
+
+        for name in ("publisher", "processor", "journal"):
+            await both.swap(name, NEW, LATER)
+        audit = await whole.drained()
+        assert audit.differences == []
+        await until(lambda: all_told(whole), "a line in the log for each measure")
+        await compare(whole)
+
+
+async def arrive(whole: Rig) -> None:
+    await whole.reaches("received", (await whole.ledger()).received + BACKLOG)
+
+
+async def says_why(whole: Rig, process: str) -> str:
+    """A process that waits for a later version is not ready, and names the reason."""
+
+    async def named() -> str:
+        missing = (await whole.http.get(f"{whole.urls[process]}/readyz")).json()["missing"]
+        return next((reason for reason in missing.values() if "a later version wrote" in reason), "")
+
+    return await until(named, f"{process} to say why it waits")
+
+
+async def all_told(whole: Rig) -> bool:
+    told = [line["outcome"] for line in lines(whole.folder / "runtime" / "events.json")]
+    return told.count("published") == len(whole.measures())

@@ -216,7 +216,7 @@ async def test_a_bug_in_the_redactor_keeps_nothing_but_the_length(
 
 
 @pytest.mark.parametrize(
-    "damage", [{"v": "99"}, {"seq": "x"}, {"t_rx": ""}, {"id": b"\xff"}, {"body": None}, {"v": None}]
+    "damage", [{"v": "0"}, {"seq": "x"}, {"t_rx": ""}, {"id": b"\xff"}, {"body": None}, {"v": None}]
 )
 async def test_an_entry_that_this_version_cannot_read_is_buried(stand: Stand, damage: dict[str, Any]) -> None:
     await stand.duty.ask()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 import orjson
 
-from gantry import topology
+from gantry import codec, topology
 from gantry.errors import Malformed
 from gantry.eventlog.line import OUTCOMES, Line, code_of, iso_ms, source_of
 
@@ -26,6 +26,11 @@ class Entry:
     stream: str
     id: str
     fields: Mapping[bytes, bytes]  # empty: pending, and deleted from the stream by somebody
+
+    @property
+    def newer(self) -> bool:
+        """A later version wrote it."""
+        return codec.newer(self.fields.get(b"v"))
 
     @property
     def name(self) -> str:

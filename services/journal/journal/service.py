@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
 from gantry.clock import Clock
-from gantry.errors import Fenced, Malformed, Unavailable
+from gantry.errors import Fenced, Malformed, Newer, Unavailable
 from gantry.eventlog import Line
 from gantry.eventlog.line import encode, entry_of
 from gantry.health import Health
@@ -21,6 +22,7 @@ from journal.merge import Merge, Reading
 
 STANDBY_S = 0.2
 AGAIN_S = 1.0
+NEWER_S = 5.0
 GATHER_S = 0.1  # between two batches while entries come singly: an fsync each would keep the disk busy
 BATCH_BYTES = 4_000_000
 
@@ -67,6 +69,9 @@ class Journal:
                 await self._while_mine(stop)
             except Fenced:
                 telemetry.lost_duty()
+            except Newer as error:
+                self.health.lacks("log", str(error))
+                await pause(stop, NEWER_S)
             except Unavailable as error:
                 telemetry.server_went_away(str(error))
             except Unwritable as error:
@@ -97,15 +102,18 @@ class Journal:
     async def turn(self) -> bool:
         """Read once, and write what is ready; whether there may be more at once.
 
-        Raises Fenced, Unavailable, Unwritable: begin anew after any of them.
+        Raises Fenced, Newer, Unavailable, Unwritable: begin anew after any of them.
         """
         if wants := self._merge.wants:
             self._merge.add(await self.source.read(wants, wait=self._merge.empty))
         else:
             self._merge.add({})
         entries = self._merge.take(BATCH_BYTES)
-        if entries:
-            await self._write(entries)
+        known = list(itertools.takewhile(lambda entry: not entry.newer, entries))
+        if known:
+            await self._write(known)
+        if len(known) < len(entries):
+            raise Newer(f"a later version wrote entry {entries[len(known)].name}: nothing is lost, start that version")
         return not self._merge.caught_up or not entries
 
     async def _write(self, entries: Sequence[Entry]) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from gantry.clock import Clock
 from gantry.codec import Unreadable
-from gantry.errors import Fenced, Unavailable
+from gantry.errors import Fenced, Newer, Unavailable
 from gantry.event import Bury, Decided, Decision, LetterClass, RawEntry
 from gantry.health import Health
 from gantry.runtime import pause
@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 STANDBY_S = 0.2
 MEMORY_WAIT_S = 1.0
+NEWER_WAIT_S = 1.0
 
 
 class Waiting(Protocol):
@@ -54,6 +55,9 @@ class Service:
                 telemetry.fenced()
                 self.health.has("room")
                 await self.duty.ask()
+            except Newer as error:
+                self.health.lacks("schema", f"events wait: {error}")
+                await pause(stop, NEWER_WAIT_S)
             except Unavailable as error:
                 telemetry.server_went_away(str(error))
                 await pause(stop, STANDBY_S)
@@ -62,6 +66,7 @@ class Service:
     async def _turn(self, stop: asyncio.Event) -> None:
         if not self.duty.mine:
             self.health.has("room")  # whether there is any is now for another process to find out
+            self.health.has("schema")
             await pause(stop, STANDBY_S)
         elif not await self.run_once(stop):
             await self.news.wait()
@@ -74,6 +79,7 @@ class Service:
         started = self.clock.monotonic()
         decided = await self._decide_all(batch)
         done = await self._commit(decided, stop)
+        self.health.has("schema")
         if done is not None:
             seconds, now = self.clock.monotonic() - started, self.clock.now_us()
             telemetry.committed(decided, done.duplicates, seconds=seconds, now_us=now)

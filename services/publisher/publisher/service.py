@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import redis.exceptions
 
 from gantry.errors import Unavailable
+from gantry.health import Health
 from gantry.runtime import pause, run_workers
 from gantry.streams import groups
 from gantry.streams.client import Client
@@ -34,6 +35,7 @@ class Puller:
     news: Client  # its own connection: it blocks
     keys: Topology
     desks: Mapping[str, Desk]
+    health: Health | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         with contextlib.suppress(Unavailable):  # stopping while the server is away
@@ -41,6 +43,8 @@ class Puller:
                 pulled = await self.run_once()
                 if pulled.memory_full:
                     telemetry.pull_stopped_for_memory()
+                    await pause(stop, 1.0)
+                elif pulled.newer:
                     await pause(stop, 1.0)
                 elif not pulled.moved and not pulled.raced:
                     await self._wait_for_news(pulled.after, stop)
@@ -51,7 +55,15 @@ class Puller:
         for target, lanes in pulled.lanes.items():
             self.desks[target].offer(lanes)
         telemetry.pulled(pulled.moved, memory_full=pulled.memory_full)
+        self._tell(pulled.newer)
         return pulled
+
+    def _tell(self, newer: str) -> None:
+        if self.health and newer:
+            reason = f"a later version wrote the next entry of events (schema {newer}): start that version"
+            self.health.lacks("schema", f"measures wait: {reason}")
+        elif self.health:
+            self.health.has("schema")
 
     async def _wait_for_news(self, after: str, stop: asyncio.Event) -> None:
         """A plain XREAD from where the group stands misses nothing, and takes nothing from the other publishers."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from gantry import topology
+from gantry.codec import READABLE
 from gantry.streams.scripts import LADDER, Argument, Calls, text
 from gantry.topology import Topology
 
@@ -116,6 +117,7 @@ class Pulled:
     after: str  # the group's last-delivered id before this pull: news come behind it
     raced: bool = False  # somebody else pulled these: ask again
     memory_full: bool = False
+    newer: str = ""  # the next entry's version, where a later one than ours wrote it: it stays where it is
 
 
 class Lanes:
@@ -126,10 +128,11 @@ class Lanes:
 
     async def pull(self, count: int = PULL_BATCH) -> Pulled:
         """Move the next entries, in stream order, to their lanes; none when somebody else was faster."""
-        at, *flat = await self._calls.sure("peek", [self._keys.events], [topology.PUBLISHER_GROUP, count])
+        arguments: list[Argument] = [topology.PUBLISHER_GROUP, count, max(READABLE)]
+        at, newer, *flat = await self._calls.sure("peek", [self._keys.events], arguments)
         names = [text(value) for value in flat]
         if not names:
-            return Pulled(0, {}, text(at))
+            return Pulled(0, {}, text(at), newer=text(newer))
         lanes = list(dict.fromkeys(zip(names[::2], names[1::2], strict=True)))
         keys = [
             self._keys.events,
@@ -137,7 +140,7 @@ class Lanes:
             *map(self._keys.flow, topology.TARGETS),
             *(self._keys.lane(*lane) for lane in lanes),
         ]
-        arguments: list[Argument] = [
+        arguments = [
             topology.PUBLISHER_GROUP,
             topology.PUBLISHER_CONSUMER,
             text(at),

@@ -10,7 +10,7 @@ import structlog
 
 from gantry import topology
 from gantry.codec import Unreadable, raw_entries
-from gantry.errors import Fenced
+from gantry.errors import Fenced, Newer
 from gantry.event import Accept, Bury, Decided, Filter, RawEntry
 from gantry.streams.scripts import LADDER, Argument, Calls, text
 from gantry.topology import Topology
@@ -54,7 +54,8 @@ class Processing:
         """The next entries, those left pending first. Raises Fenced.
 
         Pending entries that somebody deleted from the stream are acknowledged here and left out: there is nothing to
-        decide about them, and the audit says that units are missing.
+        decide about them, and the audit says that units are missing. Raises Newer where a later version wrote the next
+        entry: it stays pending, and so does what is behind it.
         """
         while True:
             rows = await self._read(token, count)
@@ -64,7 +65,7 @@ class Processing:
                 for each in vanished:
                     log.error("raw_entry_vanished", entry_id=each, reason="deleted from raw by another hand than ours")
             if len(vanished) < len(rows) or not rows:
-                return [(entry_id, entry) for entry_id, entry in rows if entry is not None]
+                return _before_newer([(entry_id, entry) for entry_id, entry in rows if entry is not None])
 
     async def _read(self, token: str, count: int) -> list[tuple[str, RawEntry | Unreadable | None]]:
         keys = [self._keys.raw, self._keys.lease(topology.PROCESSOR_DUTY)]
@@ -111,6 +112,15 @@ class Processing:
             case _:
                 pairs = [text(value) for value in rest[1:]]
                 return Committed(int(rest[0]), dict(zip(pairs[::2], pairs[1::2], strict=True)))
+
+
+def _before_newer(batch: list[tuple[str, RawEntry | Unreadable]]) -> list[tuple[str, RawEntry | Unreadable]]:
+    for at, (entry_id, entry) in enumerate(batch):
+        if isinstance(entry, Unreadable) and entry.newer:
+            if at == 0:
+                raise Newer(f"a later version wrote entry {entry_id} of raw ({entry.reason}): start that version")
+            return batch[:at]
+    return batch
 
 
 def _of_vanished(entry_id: str) -> list[Argument]:
