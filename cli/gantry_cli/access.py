@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,12 +14,14 @@ import typer
 
 from gantry.settings import Settings
 from gantry.streams.access import LOOK, USERS, acl_file
-from gantry.streams.client import connect
+from gantry.streams.client import Client, connect
+from gantry.streams.scripts import refusal, text
 from gantry_cli.asking import EX_NO_ANSWER, EX_REFUSED, asker
 from gantry_cli.output import Output
 
 LONGEST = 1000  # characters of a password
 MOST_LINES = 100
+MOST_ROWS = 50  # of what was refused; the server keeps 128
 
 app = typer.Typer(no_args_is_help=True, help="The server's users, one per service.")
 
@@ -50,27 +52,61 @@ def _load(ctx: typer.Context) -> None:
     asker(ctx).ask(load)
 
 
+@app.command(name="refused")
+def _refused(ctx: typer.Context) -> None:
+    """What the server has refused lately, and to whom; REDIS_URL names the user `gantry`. Exit 1 if anything."""
+    asker(ctx).ask(refused)
+
+
 async def load(config: Settings, out: Output) -> int:
     """Exit 0 when it did, 1 when it would not, 2 when it does not answer."""
+
+    async def loaded(client: Client) -> int:
+        await client.acl_load()
+        out.lines(["the server has read its users again"])
+        return 0
+
+    return await _asked(config, out, loaded, otherwise="the server keeps the users that it had")
+
+
+async def refused(config: Settings, out: Output) -> int:
+    """Exit 0 when nothing, 1 when something was refused or nobody may ask, 2 when the server does not answer."""
+
+    async def said(client: Client) -> int:
+        rows = [{text(name): text(value) for name, value in row.items()} for row in await client.acl_log(MOST_ROWS)]
+        out.lines(list(map(_row, rows)) or ["nothing was refused"])
+        return EX_REFUSED if rows else 0
+
+    return await _asked(config, out, said, otherwise="the server does not say it")
+
+
+async def _asked(config: Settings, out: Output, work: Callable[[Client], Awaitable[int]], *, otherwise: str) -> int:
     client = connect(config, "access")
     try:
-        await client.acl_load()
-    except redis.exceptions.AuthenticationError as error:
-        out.error(f"the server does not know this user and password: {error}")
-        return EX_REFUSED
-    except redis.exceptions.NoPermissionError as error:
-        out.error(f"this user may not load users, `admin` may: put that one into REDIS_URL ({error})")
-        return EX_REFUSED
-    except redis.exceptions.ResponseError as error:
-        out.error(f"the server keeps the users that it had: {' '.join(str(error).split())}")
-        return EX_REFUSED
+        return await work(client)
     except redis.exceptions.RedisError as error:
-        out.error(f"the server that REDIS_URL names does not answer: {' '.join(str(error).split())}")
+        reason = " ".join(str(error).split())
+        if said := refusal(error):
+            out.error(said)
+            return EX_REFUSED
+        if isinstance(error, redis.exceptions.ResponseError):
+            out.error(f"{otherwise}: {reason}")
+            return EX_REFUSED
+        out.error(f"the server that REDIS_URL names does not answer: {reason}")
         return EX_NO_ANSWER
     finally:
         await client.aclose()
-    out.lines(["the server has read its users again"])
-    return 0
+
+
+def _row(row: dict[str, str]) -> str:
+    """Names are not told where somebody could choose them: who fails to log in may have typed a password there."""
+    times = "once" if row["count"] == "1" else f"{row['count']} times"
+    age = f"last {float(row['age-seconds']):.0f} s ago"
+    if row["reason"] == "auth":
+        who = row["username"] if row["username"] in USERS else "somebody"
+        return f"{who} did not log in: {times}, {age}"
+    where = " in a script" if row["context"] == "lua" else ""
+    return f"{row['username']} may not use the {row['reason']} {row['object']}{where}: {times}, {age}"
 
 
 def _stdin() -> Iterable[str]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import redis.exceptions
 
-from gantry.errors import GantryError, Unavailable
+from gantry.errors import GantryError, Refused, Unavailable
 from gantry.settings import Settings
 from gantry.streams.books import Books
 from gantry.streams.client import Client, connect
 from gantry.streams.controls import Controls
-from gantry.streams.scripts import Scripts
+from gantry.streams.scripts import Scripts, refusal
 from gantry.topology import Topology
 
 
@@ -59,6 +59,10 @@ async def expect_streams(site: Site) -> None:
 
 def _sentence(config: Settings, error: Exception) -> str:
     reason = " ".join(str(error).split())
+    if isinstance(error, redis.exceptions.RedisError) and (said := refusal(error)):
+        return " ".join(said.split())
+    if isinstance(error, Refused):
+        return reason
     if "redis_url" in config.model_fields_set:
         return f"the server that REDIS_URL names does not answer: {reason}"
     return f"no server answers here: start one with `gantry up`, or set REDIS_URL ({reason})"

@@ -161,6 +161,8 @@ class Embedded:
             while True:
                 try:
                     probe.ping()
+                except redis.AuthenticationError as error:  # a ConnectionError that no waiting mends
+                    raise EmbeddedError(f"the server does not say whether it has started: {error}") from error
                 except (redis.ConnectionError, redis.TimeoutError):  # BusyLoadingError too: a big AOF takes its time
                     self._still_running()
                     time.sleep(0.02)

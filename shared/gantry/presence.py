@@ -12,7 +12,7 @@ import orjson
 
 import gantry
 from gantry.clock import Clock
-from gantry.errors import Unavailable
+from gantry.errors import Refused, Unavailable
 from gantry.health import Health
 from gantry.runtime import pause
 from gantry.settings import Settings
@@ -48,6 +48,8 @@ class Presence:
                 if not await self._say(key, fields):  # the first time, and after the key ran out
                     await self._say(key, {"settings": orjson.dumps(self.config.effective())})
                 self.health.has("redis")
+            except Refused as error:
+                self.health.lacks("redis", str(error))
             except Unavailable as error:
                 self.health.lacks("redis", f"Redis does not answer: {error}")
             await pause(stop, EVERY_S)

@@ -16,12 +16,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 import structlog
+from redis.exceptions import RedisError
 
 from gantry import devices, logs, maps, settings, web
 from gantry import health as healthy
 from gantry.clock import SystemClock
 from gantry.errors import CannotListen, SettingsError
 from gantry.settings import Settings
+from gantry.streams.scripts import refusal
 
 log = structlog.get_logger()
 
@@ -90,6 +92,8 @@ async def _until_signalled(
     except Exception as error:  # the process's last boundary: say why it dies, and die
         if isinstance(cause := _first(error), CannotListen):
             log.error("cannot_listen", reason=str(cause))  # noqa: TRY400 - a sentence says it all
+        elif isinstance(cause, RedisError) and (reason := refusal(cause)):
+            log.error("server_refuses", reason=reason)  # noqa: TRY400 - as above
         else:
             log.exception("crashed")
         return 1

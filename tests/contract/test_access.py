@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 import redis
 
 from contract.servers import At
+from gantry.clock import SystemClock
+from gantry.errors import Refused
+from gantry.health import Health
+from gantry.streams import groups
 from gantry.streams.access import LOOK, USERS, commands_of
+from gantry.streams.client import connect
+from gantry.streams.pipelined import Pipelined
+from gantry.streams.scripts import Scripts
 from gantry.topology import Topology
+from wait import until
 
 pytestmark = pytest.mark.reads_in_lua  # the fake has no users
 
@@ -120,3 +129,48 @@ def test_without_a_name_one_sees_nothing_and_with_any_password_counts_and_no_dat
         for line in (f"XRANGE {K.raw} - +", f"XINFO STREAM {K.raw}", f"HGETALL {K.ledger}", "INFO", "SCAN 0"):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 nobody.execute_command(*line.split())
+
+
+@pytest.mark.parametrize("kind", [Scripts, Pipelined])
+@pytest.mark.parametrize(
+    ("user", "word", "why"),
+    [("journal", "wrong", "does not take the user and password"), ("admin", "", "does not let the user")],
+)
+async def test_who_is_not_let_in_waits_and_can_say_why(
+    at: At, kind: type[Scripts | Pipelined], user: str, word: str, why: str
+) -> None:
+    client = connect(at.url(user).replace("password", word or "password"), "refused")
+    calls = kind(client)
+    for _ in range(2):  # the second finds no connection left that is half made
+        with pytest.raises(Refused, match=why):
+            await calls.once("alive", [K.alive("x", "y")], [1000, "state", "ready"])
+    if isinstance(calls, Pipelined):
+        await calls.aclose()
+    await client.aclose()
+
+
+@pytest.mark.parametrize("kind", [Scripts, Pipelined])
+async def test_a_command_that_is_refused_inside_a_script_may_be_allowed_later(
+    at: At, kind: type[Scripts | Pipelined]
+) -> None:
+    client = connect(at.url("journal"), "refused")
+    calls = kind(client)
+    with pytest.raises(Refused, match="does not let the user in REDIS_URL do this"):
+        await calls.once("note", [K.ledger], ["lost", 1])
+    if isinstance(calls, Pipelined):
+        await calls.aclose()
+    await client.aclose()
+
+
+async def test_groups_are_waited_for_and_the_reason_is_a_sentence(at: At) -> None:
+    for url in (at.url("journal").replace("password", "wrong"), at.url("look")):
+        client, health, stop = connect(url, "refused"), Health(SystemClock()), asyncio.Event()
+        waiting = asyncio.create_task(groups.prepare_once_reachable(client, K, health, stop))
+
+        async def said(health: Health = health) -> str:
+            return health.missing().get("redis", "")
+
+        assert (await until(said, "a reason")).startswith("Redis does not")
+        stop.set()
+        await waiting
+        await client.aclose()

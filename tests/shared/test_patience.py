@@ -7,7 +7,8 @@ import pytest
 import structlog
 
 from builders import FakeClock
-from gantry.errors import Unavailable
+from gantry.errors import Refused, Unavailable
+from gantry.health import Health
 from gantry.streams import patience
 from gantry.streams.patience import Patience
 
@@ -69,3 +70,20 @@ async def test_stopping_ends_the_repeating() -> None:
     stop.set()
     with pytest.raises(Unavailable):
         await Patience(Away(FakeClock(), failures=9), stop, lambda: None).sure("read", [], [])
+
+
+async def test_who_is_not_let_in_is_unready_until_that_is_mended() -> None:
+    class Forbidding(Away):
+        async def once(self, name: str, keys: Any, arguments: Any) -> str:
+            try:
+                return await super().once(name, keys, arguments)
+            except Unavailable:
+                seen.append(health.missing())
+                raise Refused(f"{name}: not allowed") from None
+
+    clock, seen = FakeClock(), list[dict[str, str]]()
+    health = Health(clock)
+    patient = Patience(Forbidding(clock, failures=2), asyncio.Event(), lambda: None, clock=clock, health=health)
+    await patient.sure("read", [], [])
+    assert seen == [{}, {"access:read": "read: not allowed"}]
+    assert health.missing() == {}

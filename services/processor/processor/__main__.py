@@ -53,7 +53,9 @@ async def serve(config: Config, stop: asyncio.Event) -> None:
         beat = health.loop("work")
         service = Service(
             duty=duty,
-            processing=Processing(Patience(calls, stop, beat, clock=clock), keys, dedup_ttl_s=config.dedup_ttl_s),
+            processing=Processing(
+                Patience(calls, stop, beat, clock=clock, health=health), keys, dedup_ttl_s=config.dedup_ttl_s
+            ),
             news=News(waiting, keys.raw),
             decide=partial(pipeline.decide, maps=given),
             health=health,

@@ -131,7 +131,7 @@ def build(  # noqa: PLR0913 - what it wires is what it takes
     """All loops of one publisher."""
     clock, keys = health.clock, Topology(config.gantry_site)
     pulling, sending = health.loop("pull"), health.loop("send", limit_s=2 * config.iota_timeout_s + LOOP_LIMIT_S)
-    lanes = Lanes(Patience(calls, stop, sending), keys)
+    lanes = Lanes(Patience(calls, stop, sending, health=health), keys)
     chance = random.Random()
     slots = [
         Slot(
@@ -147,7 +147,7 @@ def build(  # noqa: PLR0913 - what it wires is what it takes
         for desk in desks.values()
         for _ in range(config.iota_concurrency)
     ]
-    puller = Puller(Lanes(Patience(calls, stop, pulling), keys), news, keys, desks)
+    puller = Puller(Lanes(Patience(calls, stop, pulling, health=health), keys), news, keys, desks, health)
     return Publisher(
         client,
         keys,

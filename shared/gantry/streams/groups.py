@@ -11,7 +11,7 @@ from gantry import topology
 from gantry.health import Health
 from gantry.runtime import pause
 from gantry.streams.client import Client
-from gantry.streams.scripts import Once, text
+from gantry.streams.scripts import Once, refusal, text
 from gantry.topology import Topology
 
 SKIP_JOURNAL = 50  # percent of maxmemory: before anything that comes in has to stop
@@ -113,8 +113,9 @@ async def prepare_once_reachable(client: Client, keys: Topology, health: Health,
             redis.exceptions.ConnectionError,
             redis.exceptions.TimeoutError,
             redis.exceptions.OutOfMemoryError,
+            redis.exceptions.NoPermissionError,
         ) as error:
-            health.lacks("redis", f"Redis does not answer: {error}")
+            health.lacks("redis", refusal(error) or f"Redis does not answer: {error}")
             await pause(stop, 1.0)
         else:
             health.has("redis")

@@ -11,7 +11,8 @@ import structlog
 
 from gantry.backoff import delay
 from gantry.clock import Clock, SystemClock
-from gantry.errors import Unavailable
+from gantry.errors import Refused, Unavailable
+from gantry.health import Health
 from gantry.runtime import pause
 from gantry.streams.scripts import Once
 
@@ -23,14 +24,23 @@ SAY_AGAIN_S = 30.0
 
 
 class Patience:
-    """Calls whose `sure` keeps the loop's beat while it waits, and raises Unavailable once `stop` is set."""
+    """Calls whose `sure` keeps the loop's beat while it waits, and raises Unavailable once `stop` is set.
+
+    That the server is away, `health` hears from Presence; that it does not let us, from here.
+    """
 
     def __init__(
-        self, calls: Once, stop: asyncio.Event, beat: Callable[[], None], *, clock: Clock | None = None
+        self,
+        calls: Once,
+        stop: asyncio.Event,
+        beat: Callable[[], None],
+        *,
+        clock: Clock | None = None,
+        health: Health | None = None,
     ) -> None:
         self._calls, self._stop, self._beat = calls, stop, beat
         self._chance = random.Random()
-        self._outage = _Outage(clock or SystemClock())
+        self._outage, self._health = _Outage(clock or SystemClock()), health
 
     async def once(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         return await self._calls.once(name, keys, arguments)
@@ -42,14 +52,24 @@ class Patience:
             try:
                 reply = await self._calls.once(name, keys, arguments)
             except Unavailable as error:
-                self._outage.goes_on(str(error))
+                self._goes_on(name, error)
                 if self._stop.is_set():
                     raise
                 await pause(self._stop, delay(attempt, first_s=FIRST_S, cap_s=CAP_S, chance=self._chance))
                 attempt += 1
             else:
-                self._outage.is_over()
+                self._is_over(name)
                 return reply
+
+    def _goes_on(self, name: str, error: Unavailable) -> None:
+        self._outage.goes_on(str(error))
+        if self._health and isinstance(error, Refused):
+            self._health.lacks(f"access:{name}", str(error))
+
+    def _is_over(self, name: str) -> None:
+        self._outage.is_over()
+        if self._health and f"access:{name}" in self._health.missing():
+            self._health.has(f"access:{name}")
 
 
 class _Outage:

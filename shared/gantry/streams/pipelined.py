@@ -43,6 +43,7 @@ class _Session:
         except* (redis.exceptions.RedisError, OSError, AttributeError) as errors:
             # AttributeError: redis-py writes where its reader has just closed
             failure = redis.exceptions.ConnectionError(str(errors.exceptions[0]))
+            failure.__cause__ = errors.exceptions[0]  # why the server let nobody in, for `refusal`
         finally:
             self.fail(failure)
             await self.connection.disconnect(nowait=True)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import redis.exceptions
 
-from gantry.errors import Unavailable
+from gantry.errors import Refused, Unavailable
 from gantry.streams.client import Client
 
 LADDER = {
@@ -31,6 +31,9 @@ _AWAY = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.OutOfMemoryError,
 )
+# NOPERM of a command inside a script, as Redis since 7.2 and Valkey say it, and as Redis 7.0 does.
+_FORBIDDEN = ("ACL failure in script", "The user executing the script can't")
+_NEXT = "`gantry access refused` says who lacks what, `gantry access load` renews what users may"
 # Answers that redis-py has no class for: the disk is full, replicas are missing, a cluster or a failover is under way.
 _AWAY_WORDS = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "LOADING", "BUSY ", "READONLY", "OOM ")
 
@@ -85,8 +88,22 @@ class Scripts:
             raise
 
 
+def refusal(error: redis.exceptions.RedisError) -> str:
+    """A sentence for a person where the server does not let us, else empty: it may be mended while we wait."""
+    met: BaseException = error
+    while isinstance(met.__cause__, redis.exceptions.RedisError):  # of a ConnectionError, while one is made
+        met = met.__cause__
+    if isinstance(met, redis.exceptions.AuthenticationError):
+        return f"Redis does not take the user and password in REDIS_URL: {error}"
+    if isinstance(met, redis.exceptions.NoPermissionError) or str(error).startswith(_FORBIDDEN):
+        return f"Redis does not let the user in REDIS_URL do this: {error} ({_NEXT})"
+    return ""
+
+
 def raise_if_away(name: str, error: redis.exceptions.RedisError) -> None:
-    """Raises Unavailable where the server is away, loading or full, so that a repetition helps."""
+    """Raises Unavailable where the server is away, loading or full, Refused where it forbids: later it may not."""
+    if said := refusal(error):
+        raise Refused(f"{name}: {said}") from error
     if isinstance(error, _AWAY):
         raise Unavailable(f"{name}: {type(error).__name__}: {error}") from error
     if isinstance(error, redis.exceptions.ResponseError) and str(error).startswith(_AWAY_WORDS):
