@@ -184,4 +184,7 @@ def test_redis_is_reached_encrypted_only():
     assert all(environment(container)["REDIS_CA_FILE"] == "/run/gantry/redis_ca.crt" for _, container in containers())
     for _, each in selected({"matchLabels": {"app.kubernetes.io/name": "redis"}}):
         command = pod(each)["containers"][0]["command"]
-        assert command[command.index("--port") + 1] == "0"
+        assert "--cluster-enabled" in command or command[command.index("--port") + 1] == "0"
+    doors = [rule for _, each in of_kind("NetworkPolicy") for rule in each["spec"].get("ingress", [])]
+    outside = [rule for rule in doors if any("namespaceSelector" in peer for peer in rule["from"])]
+    assert not [row for rule in outside for row in rule["ports"] if row["port"] in {6379, 16379}]
