@@ -60,8 +60,8 @@ HIDDEN = {  # what a user can neither read nor write
         K.lease("x"),
     ],
     "processor": [K.accounts, K.session("x"), K.lane("evd", "a"), K.due("evd"), K.breaker("evd"), K.lease("journal")],
-    "publisher": [K.accounts, K.session("x"), K.dedup, K.seen, K.last, K.producer("x"), K.lease("processor")],
-    "journal": [K.accounts, K.session("x"), K.dead, K.inside, K.lane("evd", "a"), K.lease("processor")],
+    "publisher": [K.raw, K.accounts, K.session("x"), K.dedup, K.seen, K.last, K.producer("x"), K.lease("processor")],
+    "journal": [K.raw, K.accounts, K.session("x"), K.dead, K.inside, K.lane("evd", "a"), K.lease("processor")],
     "dashboard": ["other", "gantry:other"],
     "gantry": ["other", "gantry:other"],
 }

@@ -83,4 +83,6 @@ def test_neither_a_stranger_nor_a_password_gets_into_the_file(digests: dict[str,
 
 def test_no_user_has_keys_of_others() -> None:
     for user in USERS.values():
-        assert all(pattern.startswith("gantry:{*}:") for pattern in (*user.reads, *user.adds, *user.changes))
+        assert all(
+            pattern.startswith("gantry:{*}:") for pattern in (*user.reads, *user.adds, *user.changes, *user.groups)
+        )

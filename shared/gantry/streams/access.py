@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gantry.streams.scripts import source
@@ -27,13 +27,15 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 _ANY = Topology("*")  # of every site: several may share a server
 _EVERYTHING = _ANY.raw.removesuffix("raw") + "*"
-_STREAMS = (_ANY.raw, _ANY.events, _ANY.receipts, _ANY.outcomes)
+_BEHIND = (_ANY.events, _ANY.receipts, _ANY.outcomes)  # the processor, at which personal data stops
+_STREAMS = (_ANY.raw, *_BEHIND)
 _COUNTED = (_ANY.ledger, _ANY.inside, _ANY.rollup("*"))
 
 # Clients name themselves, load scripts that the server does not know, and ask whether it keeps what it acknowledges.
 _CLIENT = ("client|setname", "config|get", "script|load")
 _NODES = ("cluster|slots", "role")  # how a client finds the node that has its keys, and whether it is the master
 _GROUPS = ("exists", "xgroup|create", "xgroup|destroy", "xinfo|groups", "xinfo|stream", "xlen")
+_GROUPS_ALONE = ("exists", "xgroup|create", "xinfo|groups", "xlen")
 _TOGETHER = ("exec", "multi")
 _LOOKS = (
     *("exists", "hexists", "hget", "hgetall", "hlen", "hmget", "hscan", "info", "lindex", "llen", "lrange", "scan"),
@@ -57,6 +59,7 @@ class User:
     reads: tuple[str, ...] = ()  # keys that it may only read
     adds: tuple[str, ...] = ()  # only write
     changes: tuple[str, ...] = ()  # both
+    groups: tuple[str, ...] = ()  # streams that it may not read: only see and make their groups
 
 
 USERS: Mapping[str, User] = {
@@ -95,8 +98,9 @@ USERS: Mapping[str, User] = {
             *("xgroup|delconsumer", "xinfo|consumers", "xread"),
         ),
         adds=(_ANY.dead,),
+        groups=(_ANY.raw, _ANY.events),
         changes=(
-            *(*_STREAMS, *_COUNTED, _ANY.paused, _ANY.lane("*", "*"), _ANY.due("*"), _ANY.lane_state("*")),
+            *(*_BEHIND, *_COUNTED, _ANY.paused, _ANY.lane("*", "*"), _ANY.due("*"), _ANY.lane_state("*")),
             *(_ANY.holds("*"), _ANY.limit("*", "*"), _ANY.ceiling("*"), _ANY.flow("*"), _ANY.over_limit("*")),
             *(_ANY.breaker("*"), _ANY.alive("publisher", "*")),
         ),
@@ -109,7 +113,8 @@ USERS: Mapping[str, User] = {
             *("xack", "xpending", "xreadgroup", "zcard"),
         ),
         reads=(_ANY.ledger, _ANY.last, _ANY.dedup, _ANY.breaker("*"), _ANY.alive("*", "*")),
-        changes=(*_STREAMS, _ANY.lease(JOURNAL_DUTY), _ANY.alive("journal", "*")),
+        groups=(_ANY.raw, _ANY.events),  # both: the keys of one command must be allowed in one place
+        changes=(*_BEHIND, _ANY.lease(JOURNAL_DUTY), _ANY.alive("journal", "*")),
     ),
     "dashboard": User(
         purpose="shows everything, and does what its operator may",
@@ -162,14 +167,21 @@ def acl_file(digests: Mapping[str, str]) -> str:
 
 
 def _rules(user: User, digest: str | None) -> str:
-    """EVAL takes its keys for read and written, whatever the script does with them.
+    """The rights of a user, as words.
 
-    So it stands in a selector of its own, with every key of Gantry and no other command: what a script may do with
-    those keys is decided by the rules in front of it.
+    EVAL takes its keys for read and written, whatever the script does with them. So it stands in a selector of its
+    own, with every key of Gantry and no other command: what a script may do with those keys, the other rules decide.
     """
     words = ["resetchannels", f"#{digest}" if digest else "nopass", *_patterns(user)]
     words += [f"+{command}" for command in commands_of(user)]
-    return " ".join([*words, f"(~{_EVERYTHING} +eval +evalsha)"] if user.scripts else words)
+    words += [_selector(user.groups, _GROUPS_ALONE)] if user.groups else []
+    words += [_selector((_EVERYTHING,), ("eval", "evalsha"))] if user.scripts else []
+    return " ".join(words)
+
+
+def _selector(keys: Sequence[str], commands: Sequence[str]) -> str:
+    """What is allowed beside the other rules."""
+    return f"({' '.join([*(f'~{key}' for key in keys), *(f'+{command}' for command in commands)])})"
 
 
 def _patterns(user: User) -> list[str]:
