@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import resource
 import stat
@@ -18,7 +19,7 @@ import pytest
 from end_to_end.feed import Feed
 from gantry import certificates
 from gantry.embedded import Embedded, system_servers
-from gantry.streams import groups
+from gantry.streams import access, groups
 from gantry.streams.client import Client, connect
 from gantry.streams.scripts import Scripts
 from gantry.topology import Topology
@@ -273,3 +274,19 @@ async def test_over_tls(folder: Path) -> None:
     server.stop()
     assert ran.returncode == 0, ran.stderr
     assert b"received 200 to 200" in gantry("restore", "a.tar", "--check", cwd=folder).stderr
+
+
+async def test_the_user_of_the_command_line_may_take_one(there: Client, server: Embedded, folder: Path) -> None:
+    await filled(there)
+    server.stop()
+    digest = hashlib.sha256(SECRET.encode()).hexdigest()
+    (folder / "users.acl").write_text(access.acl_file({"gantry": digest}), encoding="utf-8")
+    guarded = Embedded(folder / "redis", options=("--aclfile", str(folder / "users.acl")), user=access.LOOK)
+    guarded.start()
+    url = f"unix://gantry:{SECRET}@{guarded.socket}"
+    try:
+        ran = gantry("backup", "a.tar", cwd=folder, REDIS_URL=url)
+    finally:
+        guarded.stop()
+    assert ran.returncode == 0, ran.stderr
+    assert SECRET.encode() not in ran.stderr
