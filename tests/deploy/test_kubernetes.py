@@ -188,3 +188,10 @@ def test_redis_is_reached_encrypted_only():
     doors = [rule for _, each in of_kind("NetworkPolicy") for rule in each["spec"].get("ingress", [])]
     outside = [rule for rule in doors if any("namespaceSelector" in peer for peer in rule["from"])]
     assert not [row for rule in outside for row in rule["ports"] if row["port"] in {6379, 16379}]
+
+
+def test_the_guide_names_only_files_that_are_there():
+    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"deploy/(?:kubernetes|redis)/[\w./-]+\w|(?<=\()[\w-]+\.md", text))
+    assert named
+    assert {name for name in named if not ((ROOT / name).exists() or (ROOT / "docs" / name).exists())} == set()
