@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gantry_cli.backup import archive, images
 from gantry_cli.backup.archive import HEAD, LAST, Writer
-from gantry_cli.backup.manifest import FORMAT, SERVER, BackupProblem, Head, Manifest, Server
+from gantry_cli.backup.manifest import CONFIG, FORMAT, SERVER, BackupProblem, Head, Manifest, Server
 from gantry_cli.backup.restoring import Places, restore
 
 RDB = b"REDIS0010" + os.urandom(3000) + b"\xff" + bytes(8)
@@ -164,6 +164,12 @@ def test_a_manifest_of_another_archive_is_refused(tmp_path: Path) -> None:
 )
 def test_which_server_loads_which_snapshot(image: str, product: str, *, loads: bool) -> None:
     assert bool(images.refusal(image, product)) is not loads
+
+
+def test_what_loads_the_snapshot_does_not_matter_where_it_is_not_restored(tmp_path: Path) -> None:
+    restore(io.BytesIO(written()), Places(folders={}, product="redis 6.0"))
+    restore(io.BytesIO(written()), Places(folders={CONFIG: tmp_path}, product="redis 6.0"))
+    assert [path.name for path in tmp_path.iterdir()] == ["allowlist.txt"]
 
 
 def test_a_snapshot_that_the_target_cannot_load_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from gantry_cli.backup import archive, images, placing
-from gantry_cli.backup.manifest import LOG, BackupProblem, Manifest
+from gantry_cli.backup.manifest import LOG, SERVER, BackupProblem, Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ def restore(source: IO[bytes], places: Places) -> Manifest:
     placing.refuse_what_is_there(places.folders, [kind for kind in places.folders if kind != LOG])  # that may hold none
     with placing.Staging(places.folders) as staging:
         found = archive.read(source, staging)
-        if reason := images.refusal(found.server.image, places.product):
+        if SERVER in places.folders and (reason := images.refusal(found.server.image, places.product)):
             raise BackupProblem(reason)
         staging.put(found, images.major(places.product or f"{found.server.product} {found.server.version}"))
     return found
