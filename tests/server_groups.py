@@ -38,12 +38,12 @@ class Server:
     bus: int = 0  # where nodes of a cluster talk to each other
 
     @classmethod
-    def made(
-        cls, folder: Path, *options: str, binary: Path | None = None, bus: int = 0, maxmemory: str = "128mb"
-    ) -> Server:
+    def made(cls, folder: Path, *options: str, binary: Path | None = None, bus: int = 0, user: str = "") -> Server:
         port = PORTS.free(0)
         listening = ("--port", str(port), "--bind", HOST, "--repl-diskless-sync-delay", "0")
-        embedded = Embedded(folder, binary=binary or BINARY, maxmemory=maxmemory, options=(*listening, *options))
+        embedded = Embedded(
+            folder, binary=binary or BINARY, maxmemory="128mb", user=user, options=(*listening, *options)
+        )
         return cls(embedded, port, bus)
 
     @property
@@ -229,7 +229,7 @@ class Watched:
 
 
 @contextmanager
-def watched(
+def watched(  # noqa: PLR0913 - one argument per thing that differs
     folder: Path,
     *,
     replicas: int = 2,
@@ -237,9 +237,13 @@ def watched(
     options: tuple[str, ...] = (),
     lines: tuple[str, ...] = (),
     login: tuple[str, str] | None = None,
+    user: str = "",
 ) -> Iterator[Watched]:
-    """The first server is the master. Not inside a loop. `lines`: more for the sentinels' configuration."""
-    first = Server.made(folder / "s0", *options)
+    """The first server is the master. Not inside a loop.
+
+    `lines`: more for the sentinels' configuration; `login`: to them; `user`: who may ask whether the first has started.
+    """
+    first = Server.made(folder / "s0", *options, user=user)
     following = ("--replicaof", f"{HOST} {first.port}")
     servers = [first, *(Server.made(folder / f"s{n + 1}", *following, *options) for n in range(replicas))]
     with running(servers), contextlib.ExitStack() as stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import redis.exceptions
 from gantry.errors import Unavailable
 from gantry.settings import Settings
 from gantry.streams import groups
+from gantry.streams.access import acl_file
 from gantry.streams.client import Client, connect
 from gantry.streams.pipelined import Pipelined
 from gantry.streams.scripts import Scripts
@@ -140,6 +142,18 @@ async def answers(client: Client, site: str) -> bool:
     except redis.exceptions.ConnectionError:
         return False
     return True
+
+
+async def test_a_services_own_user_may_ask_its_way(three: Cluster) -> None:
+    site, user = three.site_on(1), "journal"
+    rules = acl_file({user: hashlib.sha256(b"pa55word").hexdigest()}).splitlines()
+    (line,) = (line for line in rules if line.startswith(f"user {user} "))
+    for server in three.servers:
+        await server.say("ACL", "SETUSER", *line.split()[1:])
+    client = connect(settings(three, site, three.url.replace("//", f"//{user}:pa55word@")), "tests")
+    await groups.prepare(client, Topology(site))
+    assert await three.servers[1].say("EXISTS", Topology(site).raw) == 1
+    await client.aclose()
 
 
 async def test_one_of_a_cluster_named_as_a_server_says_so(three: Cluster) -> None:
