@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
+import random
 import tarfile
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,7 @@ from gantry_cli.backup.archive import HEAD, LAST, Writer
 from gantry_cli.backup.manifest import CONFIG, FORMAT, SERVER, BackupProblem, Head, Manifest, Server
 from gantry_cli.backup.restoring import Places, restore
 
-RDB = b"REDIS0010" + os.urandom(3000) + b"\xff" + bytes(8)
+RDB = b"REDIS0010" + random.Random(1).randbytes(3000) + b"\xff" + bytes(8)
 PARTS = {"server/snapshot.rdb": RDB, "config/allowlist.txt": b"SN1\n"}
 
 
@@ -106,9 +107,19 @@ def test_a_changed_byte_anywhere_in_its_content_is_refused(tmp_path: Path) -> No
     plain[at] ^= 1
     content = gzip.compress(bytes(plain))
     assert "server/snapshot.rdb is not what its manifest says" in refused(content, tmp_path / "redis")
-    torn = bytearray(written())
-    torn[len(torn) // 2] ^= 1
-    assert "damaged" in refused(bytes(torn), tmp_path / "redis")
+    whole = written()
+    for at in range(12, len(whole), 97):  # behind gzip's own head
+        torn = bytearray(whole)
+        torn[at] ^= 1
+        assert is_the_same(bytes(torn), whole) or refused(bytes(torn), tmp_path / "redis")
+
+
+def is_the_same(torn: bytes, whole: bytes) -> bool:
+    """A bit that the packing does not use."""
+    try:
+        return gzip.decompress(torn) == gzip.decompress(whole)
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 @pytest.mark.parametrize(
