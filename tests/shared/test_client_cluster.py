@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis.exceptions
 
-from gantry.errors import Unavailable
+from gantry.errors import Refused, Unavailable
 from gantry.settings import Settings
 from gantry.streams import groups
 from gantry.streams.access import acl_file
@@ -153,6 +153,17 @@ async def test_a_services_own_user_may_ask_its_way(three: Cluster) -> None:
     client = connect(settings(three, site, three.url.replace("//", f"//{user}:pa55word@")), "tests")
     await groups.prepare(client, Topology(site))
     assert await three.servers[1].say("EXISTS", Topology(site).raw) == 1
+    await client.aclose()
+
+
+async def test_who_is_not_let_in_is_told_so(three: Cluster) -> None:
+    """And not that the cluster is away."""
+    client = connect(settings(three, "main", three.url.replace("//", "//nobody:pa55word@")), "tests")
+    pipelined = Pipelined(client)
+    for calls in (Scripts(client), pipelined):
+        with pytest.raises(Refused, match="does not take the user and password"):
+            await note(calls, Topology(), "1")
+    await pipelined.aclose()
     await client.aclose()
 
 

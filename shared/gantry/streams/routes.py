@@ -20,6 +20,7 @@ from gantry.streams.address import NODES_AT_MOST, Node
 FIND_S = 4.0  # for all who are asked
 ASK_S = 1.5  # for one, its connection included
 
+_REFUSALS = (redis.exceptions.AuthenticationError, redis.exceptions.NoPermissionError)
 Ask = Callable[..., Awaitable[Any]]  # (node, word, word, …) → reply; raises RedisError
 
 
@@ -60,8 +61,12 @@ class Asked:
     first: int = 0
 
     async def until_one_says(self, what: str, *words: str, read: Callable[[Node, Any], Node | None]) -> Node:
-        """The first node that `read` finds in an answer. Raises redis.exceptions.ConnectionError."""
-        reasons = []
+        """The first node that `read` finds in an answer.
+
+        Raises redis.exceptions.ConnectionError; its cause is the refusal, where somebody did not let us in.
+        """
+        reasons: list[str] = []
+        refusal = None
         try:
             async with asyncio.timeout(FIND_S):
                 for number, node in self._in_turn():
@@ -69,6 +74,7 @@ class Asked:
                         found = read(node, await self.ask(node, *words))
                     except (redis.exceptions.RedisError, OSError) as error:
                         reasons.append(f"{node}: {error}")
+                        refusal = error if isinstance(error, _REFUSALS) else refusal
                         continue
                     if found:
                         self.first = number
@@ -77,7 +83,8 @@ class Asked:
         except TimeoutError:
             reasons.append(f"given up after {FIND_S:g} s")
         self.first += 1
-        raise redis.exceptions.ConnectionError(f"nobody says where {what} is ({'; '.join(reasons[:3])})")
+        said = "; ".join(reasons[:3])
+        raise redis.exceptions.ConnectionError(f"nobody says where {what} is ({said})") from refusal
 
     def _in_turn(self) -> Iterator[tuple[int, Node]]:
         known = tuple(dict.fromkeys((*self.nodes, *self.heard_of)))[:NODES_AT_MOST]
