@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import random
+import stat
 import tarfile
 import zlib
 from pathlib import Path
@@ -33,13 +35,13 @@ class Kept:
         self.parts[part] = (b"" if first else self.parts[part]) + piece
 
 
-def written(parts: dict[str, bytes] | None = None, form: int = FORMAT) -> bytes:
+def written(parts: dict[str, bytes] | None = None, form: int = FORMAT, schema: int = 1) -> bytes:
     out = io.BytesIO()
     writer = Writer(out, Head(format=form, gantry="0.1.0", site="main", at="2026-01-01T00:00:00+00:00"))
     for name, content in (parts or PARTS).items():
         with writer.part(name) as write:
             write(content)
-    writer.finish(Server(product="redis", version="7.0.15", image="REDIS0010"), 1, {"before": {}, "after": {}})
+    writer.finish(Server(product="redis", version="7.0.15", image="REDIS0010"), schema, {"before": {}, "after": {}})
     return out.getvalue()
 
 
@@ -138,6 +140,7 @@ def is_the_same(torn: bytes, whole: bytes) -> bool:
         (tarred([members(written())[0], ("server/link.000000", b"")], tarfile.SYMTYPE), "what no backup writes"),
         (tarred([members(written())[0], ("server/a.000001", b"x")]), "out of order"),
         (tarred([members(written())[0], (LAST, b"{")]), "manifest cannot be read"),
+        (written(schema=99), "entries of schema 99"),
         (written({"config/allowlist.txt": b""}), "no snapshot of the server"),
     ],
 )
@@ -181,6 +184,21 @@ def test_what_loads_the_snapshot_does_not_matter_where_it_is_not_restored(tmp_pa
     restore(io.BytesIO(written()), Places(folders={}, product="redis 6.0"))
     restore(io.BytesIO(written()), Places(folders={CONFIG: tmp_path}, product="redis 6.0"))
     assert [path.name for path in tmp_path.iterdir()] == ["allowlist.txt"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_what_root_restores_belongs_to_the_folders_owner(tmp_path: Path) -> None:
+    os.chown(tmp_path, 999, 998)
+    restore(io.BytesIO(written()), Places(folders={SERVER: tmp_path}, product=""))
+    found = list(tmp_path.rglob("*"))
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in found} == {(999, 998)}
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in found} == {
+        "PRODUCT": 0o600,
+        "appendonlydir": 0o700,
+        "appendonly.aof.1.base.rdb": 0o600,
+        "appendonly.aof.manifest": 0o600,
+    }
+    assert (tmp_path / "PRODUCT").read_text(encoding="utf-8") == "redis 7\n"
 
 
 def test_a_snapshot_that_the_target_cannot_load_is_refused_before_anything_is_written(tmp_path: Path) -> None:

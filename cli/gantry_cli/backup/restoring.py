@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from gantry.codec import READABLE
 from gantry_cli.backup import archive, images, placing
-from gantry_cli.backup.manifest import LOG, SERVER, BackupProblem, Manifest
+from gantry_cli.backup.manifest import LOG, SERVER, SPOOL, BackupProblem, Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,11 @@ def restore(source: IO[bytes], places: Places) -> Manifest:
         found = archive.read(source, staging)
         if SERVER in places.folders and (reason := images.refusal(found.server.image, places.product)):
             raise BackupProblem(reason)
+        if {SERVER, SPOOL} & set(places.folders) and found.schema > max(READABLE):
+            raise BackupProblem(
+                f"the archive holds entries of schema {found.schema} (made by gantry {found.head.gantry}), this version "
+                f"reads {', '.join(map(str, READABLE))}: restore it with a version that reads them"
+            )
         staging.put(found, images.major(places.product or f"{found.server.product} {found.server.version}"))
     return found
 
