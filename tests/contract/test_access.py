@@ -34,6 +34,7 @@ FOREIGN = (
 # Which commands that the server itself calls dangerous somebody has all the same.
 LOOKS = {"info", "role"}
 DANGEROUS = {user: {"config|get", *LOOKS} for user in SERVICES} | {
+    "journal": LOOKS,
     "gantry": {*LOOKS, "config|get", "acl|log", "bgsave", "lastsave", "psync", "replconf", "sync"},
     "admin": {"acl|load"},
     LOOK: set[str](),

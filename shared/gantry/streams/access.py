@@ -31,17 +31,17 @@ _BEHIND = (_ANY.events, _ANY.receipts, _ANY.outcomes)  # the processor, at which
 _STREAMS = (_ANY.raw, *_BEHIND)
 _COUNTED = (_ANY.ledger, _ANY.inside, _ANY.rollup("*"))
 
-# Clients name themselves, load scripts that the server does not know, and ask whether it keeps what it acknowledges.
-_CLIENT = ("client|setname", "config|get", "script|load")
-_NODES = ("cluster|slots", "role")  # how a client finds the node that has its keys, and whether it is the master
+# A client names itself, loads scripts that the server does not know, and finds the node that has its keys.
+_CLIENT = ("client|setname", "cluster|slots", "role", "script|load")
+_DURABLE = ("config|get",)  # whether the server keeps what it acknowledges
 _GROUPS = ("exists", "xgroup|create", "xgroup|destroy", "xinfo|groups", "xinfo|stream", "xlen")
 _GROUPS_ALONE = ("exists", "xgroup|create", "xinfo|groups", "xlen")
 _TOGETHER = ("exec", "multi")
 _LOOKS = (
-    *("exists", "hexists", "hget", "hgetall", "hlen", "hmget", "hscan", "info", "lindex", "llen", "lrange", "scan"),
-    *("time", "xinfo|consumers", "xinfo|groups", "xinfo|stream", "xlen", "xrange", "xread", "xrevrange"),
-    *("zcard", "zrange", "zscore"),
+    *("exists", "hexists", "hget", "hgetall", "hmget", "hscan", "info", "llen", "scan", "time", "xinfo|consumers"),
+    *("xinfo|groups", "xinfo|stream", "xlen", "xrange", "xrevrange", "zrange", "zscore"),
 )
+_SNAPSHOT = ("bgsave", "lastsave", "psync", "replconf", "sync")
 _DECIDES = ("account", "action", "audit", "breaker_set", "hold", "ledger", "letter", "pause")
 _DECIDED = (
     *(_ANY.raw, _ANY.events, _ANY.dead, _ANY.outcomes, _ANY.ledger, _ANY.inside, _ANY.paused, _ANY.actions),
@@ -66,7 +66,7 @@ USERS: Mapping[str, User] = {
     "ingest-dahua": User(
         purpose="appends events of recorders; reads none",
         scripts=("alive", "append", "lease", "note"),
-        commands=(*_CLIENT, *_NODES, "hget"),
+        commands=(*_CLIENT, *_DURABLE, "hget"),
         adds=(_ANY.raw,),
         changes=(
             *(*_COUNTED, _ANY.producer("*")),
@@ -76,14 +76,14 @@ USERS: Mapping[str, User] = {
     "ingest-axis": User(
         purpose="appends measurements of counters; reads none",
         scripts=("alive", "append"),
-        commands=(*_CLIENT, *_NODES, "hget"),
+        commands=(*_CLIENT, *_DURABLE, "hget"),
         adds=(_ANY.raw,),
         changes=(*_COUNTED, _ANY.producer("*"), _ANY.alive("ingest-axis", "*")),
     ),
     "processor": User(
         purpose="turns what was received into measures",
         scripts=("alive", "commit", "lease", "ledger", "read"),
-        commands=(*_CLIENT, *_NODES, *_GROUPS, "xread"),
+        commands=(*_CLIENT, *_DURABLE, *_GROUPS, "xread"),
         adds=(_ANY.dead, _ANY.last),
         changes=(
             *(*_STREAMS, *_COUNTED, _ANY.dedup, _ANY.dedup_of, _ANY.seen, _ANY.lane_state("*")),
@@ -94,7 +94,7 @@ USERS: Mapping[str, User] = {
         purpose="sends measures to the platform",
         scripts=("alive", "enlist", "ledger", "peek", "pull", "reap", "trim", "turn"),
         commands=(
-            *(*_CLIENT, *_NODES, *_GROUPS, *_TOGETHER, "del", "expire", "hdel", "hgetall", "hlen", "hset", "llen"),
+            *(*_CLIENT, *_DURABLE, *_GROUPS, *_TOGETHER, "del", "expire", "hdel", "hgetall", "hlen", "hset", "llen"),
             *("xgroup|delconsumer", "xinfo|consumers", "xread"),
         ),
         adds=(_ANY.dead,),
@@ -109,7 +109,7 @@ USERS: Mapping[str, User] = {
         purpose="writes down what became of every event",
         scripts=("alive", "lease", "ledger"),
         commands=(
-            *(*_CLIENT, *_NODES, *_GROUPS, *_TOGETHER, "hget", "hgetall", "hmget", "scan", "time"),
+            *(*_CLIENT, *_GROUPS, *_TOGETHER, "hget", "hgetall", "hmget", "scan", "time"),
             *("xack", "xpending", "xreadgroup", "zcard"),
         ),
         reads=(_ANY.ledger, _ANY.last, _ANY.dedup, _ANY.breaker("*"), _ANY.alive("*", "*")),
@@ -119,14 +119,14 @@ USERS: Mapping[str, User] = {
     "dashboard": User(
         purpose="shows everything, and does what its operator may",
         scripts=("alive", "session", *_DECIDES),
-        commands=(*_CLIENT, *_NODES, *_LOOKS, "del", "pexpire", "pttl"),
+        commands=(*_CLIENT, *_DURABLE, *_LOOKS, "del", "lindex", "lrange", "pexpire", "pttl", "xread", "zcard"),
         reads=(_EVERYTHING,),
         changes=(*_DECIDED, _ANY.session("*"), _ANY.alive("dashboard", "*")),
     ),
     "gantry": User(
         purpose="the command line: looks, decides, and takes a backup as a replica would",
         scripts=_DECIDES,
-        commands=(*(*_CLIENT, *_NODES, *_LOOKS, "acl|log", "bgsave", "lastsave", "ping", "psync", "replconf", "sync"),),
+        commands=(*(*_CLIENT, *_DURABLE, *_LOOKS, *_SNAPSHOT, "acl|log", "hlen", "ping"),),
         reads=(_EVERYTHING,),
         changes=_DECIDED,
     ),
