@@ -16,16 +16,20 @@ from pathlib import Path
 
 import pytest
 
+from builders import a_raw
 from end_to_end.feed import Feed
 from gantry import certificates
 from gantry.embedded import Embedded, system_servers
+from gantry.settings import Settings
 from gantry.streams import access, groups
 from gantry.streams.client import Client, connect
+from gantry.streams.inlet import Inlet
 from gantry.streams.scripts import Scripts
 from gantry.topology import Topology
 from gantry_cli.backup.manifest import BackupProblem
 from gantry_cli.backup.snapshot import Snapshot
 from gantry_cli.ports import Ports
+from server_groups import Cluster, cluster
 from wait import until
 
 SECRET = "secret-of-the-server"
@@ -290,3 +294,27 @@ async def test_the_user_of_the_command_line_may_take_one(there: Client, server: 
         guarded.stop()
     assert ran.returncode == 0, ran.stderr
     assert SECRET.encode() not in ran.stderr
+
+
+@pytest.fixture
+def nodes(folder: Path) -> Iterator[Cluster]:
+    with cluster(folder, options=("--repl-diskless-sync-delay", "0")) as made:
+        yield made
+
+
+async def test_in_a_cluster_it_is_the_node_that_owns_the_site(nodes: Cluster, folder: Path) -> None:
+    for number, count in ((0, 30), (1, 200)):
+        site = nodes.site_on(number)
+        client = connect(Settings(redis_url=nodes.url, gantry_site=site), "tests")
+        await groups.prepare(client, Topology(site))
+        entries = [a_raw(n) for n in range(1, count + 1)]
+        await Inlet(Scripts(client), Topology(site), "spool", quota=10**6).append("r", entries)
+        await client.aclose()
+    taken = gantry("backup", "a.tar", cwd=folder, REDIS_URL=nodes.url, GANTRY_SITE=site)
+    assert taken.returncode == 0, taken.stderr
+    assert gantry("restore", "a.tar", cwd=folder, REDIS_URL="").returncode == 0
+    restored = Embedded(folder / "var" / "redis")
+    restored.start()
+    audit = gantry("audit", cwd=folder, REDIS_URL="", GANTRY_SITE=site)
+    restored.stop()
+    assert audit.returncode == 0 and b"received 200 = in_raw 200" in audit.stdout

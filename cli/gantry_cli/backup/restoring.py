@@ -30,8 +30,8 @@ def restore(source: IO[bytes], places: Places) -> Manifest:
             raise BackupProblem(reason)
         if {SERVER, SPOOL} & set(places.folders) and found.schema > max(READABLE):
             raise BackupProblem(
-                f"the archive holds entries of schema {found.schema} (made by gantry {found.head.gantry}), this version "
-                f"reads {', '.join(map(str, READABLE))}: restore it with a version that reads them"
+                f"the archive holds entries of schema {found.schema} (made by gantry {found.head.gantry}), this "
+                f"version reads {', '.join(map(str, READABLE))}: restore it with one that reads them"
             )
         staging.put(found, images.major(places.product or f"{found.server.product} {found.server.version}"))
     return found
