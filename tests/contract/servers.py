@@ -23,6 +23,7 @@ import redis
 from docker.errors import DockerException, ImageNotFound
 
 from gantry.embedded import Embedded, system_servers, valkey_binary
+from gantry.errors import Refused
 from gantry.streams.access import LOOK, USERS, acl_file
 from gantry.streams.client import Client, connect
 from gantry.streams.scripts import Scripts
@@ -207,7 +208,10 @@ class AsUsers:
         user = self._next(name, keys)
         if user not in self.clients:
             self.clients[user] = connect(self.at.url(user), user)
-        return await Scripts(self.clients[user]).once(name, keys, arguments)
+        try:
+            return await Scripts(self.clients[user]).once(name, keys, arguments)
+        except Refused as error:  # which patience would wait out
+            raise AssertionError(f"{user} lacks something that {name} needs: {error.__cause__}") from error
 
     def _next(self, name: str, keys: Sequence[str]) -> str:
         users = [user for user, each in USERS.items() if name in each.scripts]
