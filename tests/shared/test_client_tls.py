@@ -42,14 +42,16 @@ def in_tls(folder: Path, port: int, *more: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("t")
+    """With our authority and a foreign one; both certificates name 127.0.0.1 and localhost."""
+    made = tmp_path_factory.mktemp("t")
+    authority(made / "certs")
+    authority(made / "foreign")
+    return made
 
 
 @pytest.fixture(scope="module")
 def port(folder: Path) -> Iterator[int]:
-    """Of a server whose certificate names 127.0.0.1 and localhost."""
-    authority(folder / "certs")
-    authority(folder / "foreign")
+    """Of a server with our certificate."""
     port = PORTS.free(0)
     server = Server.made(
         folder / "redis", "--bind", HOST, OTHER_HOST, *in_tls(folder / "certs", port), binary=Path(str(BINARY))
