@@ -107,9 +107,8 @@ async def test_a_server_without_tls_is_told_from_one_that_is_not_trusted(folder:
 
 
 @pytest.fixture
-def encrypted(folder: Path, port: int, tmp_path: Path) -> Iterator[tuple[Cluster, int]]:
+def encrypted(folder: Path, tmp_path: Path) -> Iterator[tuple[Cluster, int]]:
     """A cluster of one, whose nodes and clients speak TLS; its port for them."""
-    del port  # the certificates are there
     tls = PORTS.free(0)
     options = in_tls(folder / "certs", tls, "--tls-cluster", "yes", "--tls-replication", "yes")
     node = cluster_node(tmp_path / "n", *options, binary=Path(str(BINARY)))
