@@ -69,6 +69,7 @@ def test_the_operators_command_has_its_secrets():
     [given] = re.findall(r"for name in ([A-Z_ ]+);", text)
     wanted = {name for name, owners in names.owners().items() if names.OPERATOR in owners} | {names.REDIS_URL}
     assert set(given.split()) == wanted
+    assert f"export REDIS_CA_FILE={HOME}/secrets/{names.OPERATOR}/redis_ca.crt" in text
 
 
 @each_service
