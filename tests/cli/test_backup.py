@@ -33,6 +33,7 @@ from server_groups import Cluster, cluster
 from wait import until
 
 SECRET = "secret-of-the-server"
+AT_ONCE = ("--repl-diskless-sync-delay", "0")
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def folder(short_folder: Path) -> Path:
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[Embedded]:
-    made = Embedded(folder / "redis", options=("--repl-diskless-sync-delay", "0"))
+    made = Embedded(folder / "redis", options=AT_ONCE)
     made.start()
     yield made
     made.stop()
@@ -265,7 +266,7 @@ async def test_over_tls(folder: Path) -> None:
     port = Ports().free(0)
     tls = ("--tls-port", str(port), "--tls-cert-file", str(files.server_crt), "--tls-key-file", str(files.server_key))
     trust = ("--tls-auth-clients", "no", "--tls-ca-cert-file", str(files.ca_crt))
-    options = (*tls, *trust, "--repl-diskless-sync-delay", "0")
+    options = (*tls, *trust, *AT_ONCE)
     server = Embedded(
         folder / "redis", binary=system_servers()[0], options=(*options, "--repl-diskless-sync-delay", "0")
     )
@@ -285,7 +286,7 @@ async def test_the_user_of_the_command_line_may_take_one(there: Client, server: 
     server.stop()
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
     (folder / "users.acl").write_text(access.acl_file({"gantry": digest}), encoding="utf-8")
-    guarded = Embedded(folder / "redis", options=("--aclfile", str(folder / "users.acl")), user=access.LOOK)
+    guarded = Embedded(folder / "redis", options=(*AT_ONCE, "--aclfile", str(folder / "users.acl")), user=access.LOOK)
     guarded.start()
     url = f"unix://gantry:{SECRET}@{guarded.socket}"
     try:
@@ -298,7 +299,7 @@ async def test_the_user_of_the_command_line_may_take_one(there: Client, server: 
 
 @pytest.fixture
 def nodes(folder: Path) -> Iterator[Cluster]:
-    with cluster(folder, options=("--repl-diskless-sync-delay", "0")) as made:
+    with cluster(folder, options=AT_ONCE) as made:
         yield made
 
 

@@ -18,7 +18,9 @@ import pytest
 from end_to_end import comparison
 from end_to_end.feed import Feed
 from end_to_end.rig import Rig, rig
+from gantry.streams.controls import Controls, Note
 from gantry.streams.scripts import Scripts
+from gantry.topology import TARGETS, Topology
 from gantry_cli.backup.manifest import Manifest
 from gantry_cli.plan import script
 from wait import until
@@ -173,6 +175,12 @@ async def each_has_one_line(whole: Rig, published: int) -> None:
 # -- what lies between the backup and the loss
 
 
+async def paused(whole: Rig, *, yes: bool) -> None:
+    controls = Controls(whole.client, Scripts(whole.client), Topology())
+    for target in TARGETS:
+        await (controls.pause(target, Note("trial", "an outage")) if yes else controls.resume(target))
+
+
 async def test_what_came_after_the_backup_is_gone_or_goes_out_again(tmp_path: Path) -> None:
     """The producer lives on with its numbers, as a spool does whose server's disk was lost."""
     async with rig(tmp_path, RUNTIME_DIR=str(tmp_path / "runtime")) as whole:
@@ -184,12 +192,12 @@ async def test_what_came_after_the_backup_is_gone_or_goes_out_again(tmp_path: Pa
         feed = Feed(Scripts(whole.client), devices=1)
         await feed.append(5)
         await whole.drained()
-        await gantry(whole, "pause", "all", "--reason", "an outage")
+        await paused(whole, yes=True)
         await feed.append(5)
         await whole.reaches("accepted", 10)
         archive, _ = await gantry(whole, "backup", "-")
         await feed.append(5)
-        await gantry(whole, "resume", "all")
+        await paused(whole, yes=False)
         await whole.drained()
         for name in ("processor", "publisher", "server"):
             whole.kill(name)
@@ -200,7 +208,7 @@ async def test_what_came_after_the_backup_is_gone_or_goes_out_again(tmp_path: Pa
         await gantry(whole, "restore", str(tmp_path / "gantry.tar"), *where)
         for name in ("server", "publisher", "processor"):
             whole.again(name)
-        await gantry(whole, "resume", "all")  # the pause was in the backup, too
+        await paused(whole, yes=False)  # the pause was in the backup, too
         await feed.append(5)
         audit = await whole.drained()
         assert audit.balanced and audit.ledger.received == 15  # 10 of the backup, and 5 that came after the restore

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 
@@ -334,7 +335,10 @@ async def says_why(whole: Rig, process: str) -> str:
     """A process that waits for a later version is not ready, and names the reason."""
 
     async def named() -> str:
-        missing = (await whole.http.get(f"{whole.urls[process]}/readyz")).json()["missing"]
+        try:
+            missing = (await whole.http.get(f"{whole.urls[process]}/readyz")).json()["missing"]
+        except httpx.TransportError:  # it has not begun to listen
+            return ""
         return next((reason for reason in missing.values() if "a later version wrote" in reason), "")
 
     return await until(named, f"{process} to say why it waits")
