@@ -98,7 +98,7 @@ USERS: Mapping[str, User] = {
             *("xgroup|delconsumer", "xinfo|consumers", "xread"),
         ),
         adds=(_ANY.dead,),
-        groups=(_ANY.raw, _ANY.events),
+        groups=(_ANY.raw,),
         changes=(
             *(*_BEHIND, *_COUNTED, _ANY.paused, _ANY.lane("*", "*"), _ANY.due("*"), _ANY.lane_state("*")),
             *(_ANY.holds("*"), _ANY.limit("*", "*"), _ANY.ceiling("*"), _ANY.flow("*"), _ANY.over_limit("*")),
