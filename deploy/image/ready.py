@@ -24,7 +24,7 @@ def main() -> int:
         return 1
     head, _, body = answer.partition(b"\r\n\r\n")
     sys.stdout.write(body.decode(errors="replace"))
-    return 0 if head.split(b" ")[1:2] == [b"200"] else 1
+    return 0 if head.startswith((b"HTTP/1.1 200 ", b"HTTP/1.0 200 ")) else 1
 
 
 if __name__ == "__main__":
