@@ -2,8 +2,8 @@
 
 The spools come first: an event that goes from spool to server meanwhile is then in both, and is taken once, because
 the server takes only a greater number than its last from each spool. The other way round it would be in neither. The
-log comes last: of what it has more than the snapshot, the journal finds written what it had in hand, and the rest is there
-twice, under the same name; the other way round, lines would be missing.
+log comes last: of what it has more than the snapshot, the journal finds written what it had in hand, and the rest gets
+a second line of the same name. The other way round, lines would be missing.
 """
 
 from __future__ import annotations
