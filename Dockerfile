@@ -38,8 +38,6 @@ ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     METRICS_PORT=9100 CONFIG_DIR=/config DAHUA_SPOOL_DIR=/var/lib/gantry/spool RUNTIME_DIR=/var/lib/gantry/runtime \
     DASHBOARD_HOST=0.0.0.0
 WORKDIR /var/lib/gantry
-# Said aloud, so that another signal (HUP: take over changed files) is no wish to have the container stopped: it comes back.
-STOPSIGNAL SIGTERM
 USER 10001:10001
 EXPOSE 4443 5000 9100
 CMD ["gantry", "--help"]
