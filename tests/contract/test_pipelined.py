@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import redis.exceptions
@@ -96,3 +98,42 @@ async def test_a_closed_one_leaves_nobody_waiting(real, rounds):
     await calls.aclose()
     done = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(answer == 1 or isinstance(answer, Unavailable) for answer in done)
+
+
+class LosesCancellation:
+    """A connection that fails while it writes, and whose write then ends as if nobody had cancelled it.
+
+    That is what asyncio.wait_for, in which redis-py writes, does before Python 3.12 when both come at once.
+    """
+
+    def __init__(self) -> None:
+        self.writes, self.written_again = 0, asyncio.Event()
+
+    async def send_packed_command(self, command: list[bytes], *, check_health: bool) -> None:
+        del command, check_health
+        self.writes += 1
+        if self.writes > 1:
+            self.written_again.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0 if self.writes == 1 else 3600)
+
+    async def read_response(self, **_options: float) -> None:
+        await self.written_again.wait()
+        raise redis.exceptions.ConnectionError("TRYAGAIN")
+
+    async def disconnect(self, *, nowait: bool) -> None:
+        del nowait
+
+
+async def test_a_cancellation_that_is_lost_leaves_nobody_waiting(real, calls):
+    calls._pool = SimpleNamespace(make_connection=LosesCancellation)
+    first = asyncio.create_task(note(calls, 1))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    second = asyncio.create_task(note(calls, 2))
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable, Unavailable]
+    calls._pool = real.connection_pool
+    await note(calls, 3)
+    assert await real.hget("{x}:3", "number") == b"3"

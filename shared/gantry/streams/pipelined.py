@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,8 +36,8 @@ class _Session:
         failure = redis.exceptions.ConnectionError("closed")
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._send())
-                group.create_task(self._read())
+                group.create_task(self._ending_both(self._send()))
+                group.create_task(self._ending_both(self._read()))
         except* TimeoutError:
             failure = redis.exceptions.ConnectionError(f"no answer within {TIMEOUT_S:g} s")
         except* (redis.exceptions.RedisError, OSError, AttributeError) as errors:
@@ -48,16 +48,32 @@ class _Session:
             self.fail(failure)
             await self.connection.disconnect(nowait=True)
 
-    def fail(self, failure: redis.exceptions.RedisError) -> None:
-        """Tell all who wait; nobody is to come any more."""
+    async def _ending_both(self, loop: Coroutine[Any, Any, None]) -> None:
+        """The other loop ends with this one, also when its cancellation is lost.
+
+        asyncio.wait_for, in which redis-py writes, loses one that comes with the end of the write (before Python 3.12).
+        """
+        try:
+            await loop
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """Nobody is to come any more, and both loops look up."""
         self.over = True
+        self.to_send.set()
+        self.to_read.set()
+
+    def fail(self, failure: redis.exceptions.RedisError) -> None:
+        """Tell all who wait."""
+        self.end()
         for answer in (*self.unanswered, *(answer for _, answer in self.unsent)):
             if not answer.done():
                 answer.set_exception(failure)
 
     async def _send(self) -> None:
         """All that was called in one round of the loop goes out in one write."""
-        while await self.to_send.wait():
+        while await self.to_send.wait() and not self.over:
             self.to_send.clear()
             batch, self.unsent = self.unsent, []
             self.unanswered.extend(answer for _, answer in batch)
@@ -65,10 +81,10 @@ class _Session:
             self.to_read.set()
 
     async def _read(self) -> None:
-        while await self.to_read.wait():
+        while await self.to_read.wait() and not self.over:
             self.to_read.clear()
             async with asyncio.timeout(TIMEOUT_S) as limit:
-                while self.unanswered:
+                while self.unanswered and not self.over:
                     limit.reschedule(asyncio.get_running_loop().time() + TIMEOUT_S)
                     await self._read_one()
 
@@ -108,6 +124,7 @@ class Pipelined:
     async def aclose(self) -> None:
         """Who still waits is told that the server is away."""
         if self._running is not None and self._session is not None:
+            self._session.end()
             self._running.cancel()
             await asyncio.wait({self._running})
             self._session.fail(redis.exceptions.ConnectionError("closed"))  # it may have been cancelled before it began
