@@ -15,8 +15,8 @@ help: ## this list
 demo: $(READY) ## the whole of Gantry with twins of its devices and of the platform; DEMO_SECONDS=30 ends it by itself
 	@$(BIN)/gantry up --demo
 
-test: $(READY) ## all tests, on a real embedded server
-	$(BIN)/pytest
+test: $(READY) ## all tests, on real embedded servers, one per core (at most 4)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: lint types imports test ## what CI runs
 
