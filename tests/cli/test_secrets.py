@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +22,7 @@ SERVER = "redis://redis:6379"
 MADE_PASSWORDS = {contents.password_of(user): f"password-of-{user}" for user in names.clients()}
 
 
-def run(root: Path, *words: str, given: str = "", env: str = "", code: int = 0) -> str:
+def run(root: Path, *words: str, given: str | bytes = "", env: str = "", code: int = 0) -> str:
     (root / ".env").write_text(env, encoding="utf-8")
     options = ("--dir", str(root / "setup"), "--env", str(root / ".env"))
     result = CliRunner().invoke(app, ["secrets", *options, *words], input=given, obj=None)
@@ -110,10 +111,48 @@ def test_a_file_that_a_container_cannot_see_is_said_and_not_guessed(tmp_path: Pa
     assert "gantry secrets put" in found.problems[0]
 
 
-def test_an_absent_dotenv_is_an_empty_one_and_an_unreadable_one_is_said(tmp_path: Path) -> None:
+def test_an_absent_dotenv_is_an_empty_one_and_an_unreadable_one_is_refused(tmp_path: Path) -> None:
     assert envfile.read(tmp_path / ".env", names.settable()) == envfile.Found()
     (tmp_path / ".env").write_bytes(b"CAMERA_PASS=\xff\xfe\n")
-    assert "cannot be read here" in envfile.read(tmp_path / ".env", names.settable()).problems[0]
+    with pytest.raises(Malformed, match="cannot be read"):
+        envfile.read(tmp_path / ".env", names.settable())
+
+
+def test_a_dotenv_that_is_closed_to_us_takes_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path, "init", env="CAMERA_PASS=env-1\n")
+
+    def closed(*_: object, **__: object) -> str:  # root may read everything, so it cannot be tried with modes
+        raise PermissionError
+
+    monkeypatch.setattr(envfile.Path, "read_text", closed)
+    with pytest.raises(Malformed, match="chgrp"):
+        envfile.read(tmp_path / ".env", names.settable())
+    monkeypatch.undo()
+    assert handed(tmp_path, "ingest-dahua", "camera_pass") == "env-1"
+
+
+def test_a_folder_that_containers_could_not_read_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    monkeypatch.setattr(envfile.os, "access", lambda path, _mode: path.name != "config")
+    assert "chmod -R o+rX config deploy" in run(tmp_path, "init", code=1)
+    assert not (tmp_path / "setup" / "redis").exists()
+
+
+def test_who_comes_second_waits(tmp_path: Path) -> None:
+    store, said = Store(tmp_path), []
+
+    def start() -> None:
+        with store.alone():
+            steps.make(store, steps.Wish(SERVER, ()), envfile.Found(), NOW, said.append)
+
+    starts = [threading.Thread(target=start) for _ in range(4)]
+    for each in starts:
+        each.start()
+    for each in starts:
+        each.join()
+    assert said.count("dashboard: dashboard_password is set") == said.count("redis: users.acl is set") == 1
 
 
 # -- the command ------------------------------------------------------------------------------------------------------
@@ -170,12 +209,16 @@ def test_a_dotenv_is_in_force_as_long_as_it_names_the_secret(tmp_path: Path) -> 
     [
         (("put", "IOTA_JSON_BASE"), "x", "no secret of any service"),
         (("put", "CAMERA_PASS"), " \n", "nothing came in"),
+        (("put", "CAMERA_PASS"), b"\xff\xfe", "not UTF-8"),
+        (("put", "CAMERA_PASS"), "x" * (envfile.LONGEST + 1), "longer than"),
         (("remove", "CAMERA_PASS"), "", "was not put here"),
         (("--server", "nonsense", "init"), "", "is not redis://HOST:PORT"),
         (("--axis-names", "no name", "init"), "", "neither a DNS name nor an IP address"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(tmp_path: Path, words: tuple[str, ...], given: str, reason: str) -> None:
+def test_what_cannot_be_done_is_one_line(
+    tmp_path: Path, words: tuple[str, ...], given: str | bytes, reason: str
+) -> None:
     said = run(tmp_path, *words, given=given, code=1)
     assert reason in said
     assert "Traceback" not in said

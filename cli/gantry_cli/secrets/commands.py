@@ -26,9 +26,12 @@ Server = Annotated[
 Names = Annotated[
     str, typer.Option("--axis-names", envvar="AXIS_NAMES", help="How counters reach us, comma-separated.")
 ]
-Env = Annotated[Path, typer.Option("--env", envvar="SETUP_ENV", help="A .env; its secrets come first.")]
+Env = Annotated[Path, typer.Option("--env", envvar="SETUP_ENV", help="A .env; its secrets come first.", readable=False)]
 Demo = Annotated[bool, typer.Option("--demo", envvar="SETUP_DEMO", help="Invent what the twins need, too.")]
 Name = Annotated[str, typer.Argument(help="The setting, e.g. IOTA_APIKEY_EVD.")]
+
+
+MOUNTED = ("config", "deploy", "deploy/redis", "deploy/redis/redis.conf")  # by docker-compose.yml
 
 
 class _Setup:
@@ -38,6 +41,8 @@ class _Setup:
         self.store, self.wish, self.env, self.out = store, wish, env, Output()
 
     def make(self) -> None:
+        if envfile.closed(self.env.absolute().parent, MOUNTED):
+            raise Malformed("this folder is closed to others: `chmod o+x . && chmod -R o+rX config deploy`")
         found = envfile.read(self.env, names.settable()[:-2])
         steps.make(self.store, self.wish, found, datetime.now(UTC), lambda sentence: self.out.lines([sentence]))
 
@@ -59,7 +64,7 @@ def _options(
 @app.command(name="init")
 def _init(ctx: typer.Context) -> None:
     """Make what is missing, take over the secrets of .env, and hand each service its own. Safe to repeat."""
-    with _told():
+    with _told(), ctx.obj.store.alone():
         ctx.obj.make()
         ctx.obj.out.lines(["secrets are in place"])
 
@@ -67,9 +72,9 @@ def _init(ctx: typer.Context) -> None:
 @app.command(name="put")
 def _put(ctx: typer.Context, name: Name) -> None:
     """Set a secret, read from standard input: `gantry secrets put IOTA_APIKEY_EVD < key`."""
-    with _told():
+    with _told(), ctx.obj.store.alone():
         _known(name)
-        value = sys.stdin.read(envfile.LONGEST)
+        value = envfile.text_of(sys.stdin.buffer.read(envfile.LONGEST + 1))
         if not value.strip():
             raise Malformed("nothing came in on standard input")
         ctx.obj.store.keep(GIVEN, name, value if name in (names.TLS_CERT, names.TLS_KEY) else value.strip())
@@ -79,7 +84,7 @@ def _put(ctx: typer.Context, name: Name) -> None:
 @app.command(name="remove")
 def _remove(ctx: typer.Context, name: Name) -> None:
     """Take back what was put."""
-    with _told():
+    with _told(), ctx.obj.store.alone():
         _known(name)
         if not ctx.obj.store.drop(GIVEN, name):
             raise Malformed(f"{name} was not put here")
@@ -89,7 +94,7 @@ def _remove(ctx: typer.Context, name: Name) -> None:
 @app.command(name="list")
 def _list(ctx: typer.Context) -> None:
     """Each secret, where it comes from and who reads it; never the value."""
-    with _told():
+    with _told(), ctx.obj.store.alone():
         env = envfile.read(ctx.obj.env, names.settable()[:-2])
         known = steps.known_of(ctx.obj.store, env, demo=ctx.obj.wish.demo)
         shown = table("", "secret", "from", "read by")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +31,20 @@ class Store:
     def authority(self) -> Path:
         """What people gave and what was made, certificates' keys among it."""
         return self.root / AUTHORITY
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Whoever else makes secrets here waits: two first starts at once would hand out halves of each other's."""
+        try:
+            self.authority.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self.authority / ".lock", os.O_WRONLY | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StoreProblem(f"{self.authority} cannot be written: {error}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
     def values(self, kind: str) -> dict[str, str]:
         """Name → value of GIVEN or MADE. Raises StoreProblem."""
@@ -58,13 +75,20 @@ class Store:
             if path.exists() and path.read_text(encoding="utf-8") == content:
                 return False
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
-                os.fchmod(file.fileno(), mode)  # whatever the umask says
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
+            _replace(path, content.encode(), mode)
         except (OSError, UnicodeDecodeError) as error:
             raise StoreProblem(f"{path} cannot be written: {error}") from error
         return True
+
+
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            os.fchmod(file.fileno(), mode)  # whatever the umask says
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)  # half of it, on a full disk
