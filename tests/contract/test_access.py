@@ -16,7 +16,7 @@ from gantry.streams import groups
 from gantry.streams.access import LOOK, USERS, commands_of
 from gantry.streams.client import connect
 from gantry.streams.pipelined import Pipelined
-from gantry.streams.scripts import Scripts
+from gantry.streams.scripts import Scripts, source
 from gantry.topology import Topology
 from wait import until
 
@@ -104,6 +104,22 @@ def test_keys_of_others_are_neither_read_nor_written(at: At, user: str, key: str
             script = f"return redis.call('{words[0]}', {', '.join(words[1:])})"
             with pytest.raises(redis.exceptions.ResponseError, match=r"(?i)permissions to access|can't access"):
                 client.eval(script, 1, key)
+
+
+LANE = (K.lane("evd", "a"), K.limit("evd", "a"))
+MOVING = {  # what moves units from one place of the books to another, with keys as its callers name them
+    "append": [K.raw, K.ledger, K.inside, K.producer("p"), K.rollup("minutes"), K.rollup("hours")],
+    "commit": [K.raw, K.events, K.dead, K.ledger, K.inside, K.lease("processor"), K.dedup, K.outcomes, K.last, K.seen],
+    "pull": [K.events, K.due("evd"), K.flow("evd"), K.lane("evd", "a")],
+    "turn": [K.events, K.due("evd"), K.lane_state("evd"), K.breaker("evd"), K.ledger, K.dead, K.receipts, *LANE],
+}
+
+
+@pytest.mark.parametrize(("user", "script"), [(u, s) for u in SERVICES for s in MOVING if s not in USERS[u].scripts])
+def test_a_script_of_another_user_is_refused_before_it_begins(at: At, user: str, script: str) -> None:
+    """As happens with a wrong REDIS_URL. In the middle of the script the books would be wrong for ever."""
+    with redis.from_url(at.url(user)) as client, pytest.raises(redis.exceptions.NoPermissionError):
+        client.eval(source(script), len(MOVING[script]), *MOVING[script])
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ _DECIDED = (
     *(_ANY.raw, _ANY.events, _ANY.dead, _ANY.outcomes, _ANY.ledger, _ANY.inside, _ANY.paused, _ANY.actions),
     *(_ANY.accounts, _ANY.lane_state("*"), _ANY.holds("*"), _ANY.due("*"), _ANY.breaker("*")),
 )
+_COUNTED_AGAIN = (_ANY.lane("*", "*"),)  # by audit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,7 @@ class User:
     adds: tuple[str, ...] = ()  # only write
     changes: tuple[str, ...] = ()  # both
     groups: tuple[str, ...] = ()  # streams that it may not read: only see and make their groups
+    named: tuple[str, ...] = ()  # keys that its scripts only read, where `reads` has more than those
 
 
 USERS: Mapping[str, User] = {
@@ -122,6 +124,7 @@ USERS: Mapping[str, User] = {
         commands=(*_CLIENT, *_DURABLE, *_LOOKS, "del", "lindex", "lrange", "pexpire", "pttl", "xread", "zcard"),
         reads=(_EVERYTHING,),
         changes=(*_DECIDED, _ANY.session("*"), _ANY.alive("dashboard", "*")),
+        named=_COUNTED_AGAIN,
     ),
     "gantry": User(
         purpose="the command line: looks, decides, and takes a backup as a replica would",
@@ -129,6 +132,7 @@ USERS: Mapping[str, User] = {
         commands=(*(*_CLIENT, *_DURABLE, *_LOOKS, *_SNAPSHOT, "acl|log", "hlen", "ping"),),
         reads=(_EVERYTHING,),
         changes=_DECIDED,
+        named=_COUNTED_AGAIN,
     ),
     "admin": User(purpose="has the server read this file again", commands=("acl|load", "client|setname", "ping")),
     LOOK: User(
@@ -170,13 +174,18 @@ def _rules(user: User, digest: str | None) -> str:
     """The rights of a user, as words.
 
     EVAL takes its keys for read and written, whatever the script does with them. So it stands in a selector of its
-    own, with every key of Gantry and no other command: what a script may do with those keys, the other rules decide.
+    own, with the keys of the user's scripts and no other command: what a script may do with those keys, the other rules
+    decide. A script of another user has other keys, and is refused before it begins: in the middle would be too late.
     """
     words = ["resetchannels", f"#{digest}" if digest else "nopass", *_patterns(user)]
     words += [f"+{command}" for command in commands_of(user)]
     words += [_selector(user.groups, _GROUPS_ALONE)] if user.groups else []
-    words += [_selector((_EVERYTHING,), ("eval", "evalsha"))] if user.scripts else []
+    words += [_selector(_of_scripts(user), ("eval", "evalsha"))] if user.scripts else []
     return " ".join(words)
+
+
+def _of_scripts(user: User) -> tuple[str, ...]:
+    return (*user.changes, *user.adds, *user.groups, *(user.named or user.reads))
 
 
 def _selector(keys: Sequence[str], commands: Sequence[str]) -> str:
