@@ -21,6 +21,7 @@ RUN /build/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --no-i
  && /app/bin/python -m pip install --quiet --no-deps --no-index /wheel/*.whl \
  && /app/bin/python -m pip uninstall --quiet --yes pip
 COPY deploy/image/ready.py /app/bin/ready
+RUN chmod 0755 /app/bin/ready
 
 # -- the last stage runs: no compiler, no pip, nothing that a service could write to -----------------------------------
 FROM ${PYTHON_IMAGE}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,17 +19,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.fixture(scope="session")
-def image() -> None:
-    """Built once."""
+def image() -> Iterator[dict[str, str]]:
+    """Built once, under a name of its own: an installation on the same engine keeps its image."""
     if reason := engine():
         pytest.fail(f"no Docker engine with compose answers here: {reason}")
-    run("docker", "compose", "--env-file", "demo.env", "build", "--quiet", "setup")
+    named = {"GANTRY_IMAGE": f"gantry-check:{secrets.token_hex(4)}"}
+    run("docker", "compose", "--env-file", "demo.env", "build", "--quiet", "setup", env={**os.environ, **named})
+    yield named
+    run("docker", "rmi", named["GANTRY_IMAGE"], check=False)
 
 
 @pytest.fixture(scope="session")
-def stack(image: None) -> Iterator[Stack]:  # noqa: ARG001 - built before
+def stack(image: dict[str, str]) -> Iterator[Stack]:
     """The whole stack with its twins, healthy, and a name that only this run knows."""
-    made = Stack(f"gantry-check-{os.getpid()}")
+    made = Stack(f"gantry-check-{secrets.token_hex(4)}", settings=image)
     try:
         made.compose("up", "--detach", "--wait", "--wait-timeout", "240")
         yield made
@@ -37,9 +41,10 @@ def stack(image: None) -> Iterator[Stack]:  # noqa: ARG001 - built before
 
 
 @pytest.fixture(scope="session")
-def bare(image: None) -> Iterator[Stack]:  # noqa: ARG001 - built before
+def bare(image: dict[str, str]) -> Iterator[Stack]:
     """A fresh clone without `.env`: no settings, no twins."""
-    made = Stack(f"gantry-bare-{os.getpid()}", env_file="/dev/null", profiles=(), settings={"GANTRY_ENV": "no.env"})
+    own = {**image, "GANTRY_ENV": "no.env"}
+    made = Stack(f"gantry-bare-{secrets.token_hex(4)}", env_file="/dev/null", profiles=(), settings=own)
     try:
         made.compose("up", "--detach")
         yield made

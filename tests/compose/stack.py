@@ -152,8 +152,12 @@ class Stack:
         """
         pid = int(container["State"]["Pid"])
         try:
-            os.kill(pid, 9)
-        except PermissionError:
+            here = container["Id"] in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
+            if here:
+                os.kill(pid, 9)
+        except (PermissionError, FileNotFoundError):
+            here = False
+        if not here:  # the engine is another user's, or runs elsewhere, where the number is another process's
             run("docker", "kill", container["Id"])
             run("docker", "start", container["Id"])
 

@@ -68,9 +68,9 @@ def test_only_two_ports_are_published(stack: Stack) -> None:
         for container in stack.containers()
         for port, bindings in (container["NetworkSettings"]["Ports"] or {}).items()
         for binding in bindings or ()
-        if binding["HostIp"] != "::"
     }
-    assert published == {("ingest-axis", "4443/tcp", "0.0.0.0"), ("dashboard", "5000/tcp", "127.0.0.1")}
+    everywhere = {("ingest-axis", "4443/tcp", "::")}  # where the engine has IPv6
+    assert published - everywhere == {("ingest-axis", "4443/tcp", "0.0.0.0"), ("dashboard", "5000/tcp", "127.0.0.1")}
 
 
 def test_each_is_on_the_networks_it_needs(stack: Stack) -> None:
