@@ -147,6 +147,7 @@ async def test_both_forms_with_signs_of_life_before(bulk: bytes) -> None:
         ((OK, OK, FULL + b"$500\r\n" + RDB), "in the middle of its snapshot"),
         ((OK, OK, FULL + b"$EOF:" + MARK + b"\r\n" + RDB), "in the middle of its snapshot"),
         ((OK, OK, FULL + b"$300\r\n" + b"x" * 300), "no snapshot"),
+        ((OK, OK, b"+" + b"x" * 100_000), "broke the snapshot off"),
         ((OK, OK, FULL + b"$%d\r\n%s" % (len(RDB), RDB[:-9] + bytes(9))), "no proper end"),
     ],
 )
@@ -154,6 +155,24 @@ async def test_what_the_server_does_not_give_is_said(answers: tuple[bytes, ...],
     async with speaking(*answers) as client:
         with pytest.raises(BackupProblem, match=sentence):
             await taken(client)
+
+
+async def test_a_server_that_falls_silent_is_given_up_in_words() -> None:
+    silent = asyncio.Event()
+
+    async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK * 3 + FULL)
+        await silent.wait()
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    client = connect(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", "tests")
+    async with server:
+        async with Snapshot(client, quiet_s=0.1) as snapshot:
+            with pytest.raises(BackupProblem, match="sent nothing for 0"):
+                await snapshot.begin()
+        silent.set()
+    await client.aclose()
 
 
 async def test_a_user_needs_two_commands_and_nothing_else(there: Client, server: Embedded) -> None:

@@ -162,6 +162,7 @@ def test_a_manifest_of_another_archive_is_refused(tmp_path: Path) -> None:
         ("REDIS0010", "redis 7.0", True),
         ("REDIS0010", "valkey 9", True),
         ("REDIS0011", "redis 7.0", False),
+        ("REDIS0011", "redis 7.0.15", False),
         ("REDIS0011", "redis 7.2.4", True),
         ("REDIS0011", "valkey 8", True),
         ("REDIS0011", "redis 8.0", True),
@@ -178,6 +179,19 @@ def test_a_manifest_of_another_archive_is_refused(tmp_path: Path) -> None:
 )
 def test_which_server_loads_which_snapshot(image: str, product: str, *, loads: bool) -> None:
     assert bool(images.refusal(image, product)) is not loads
+
+
+@pytest.mark.parametrize(
+    ("product", "loads"),
+    [("redis 9.1", True), ("redis 9", True), ("redis 9.1.4", True), ("redis 9.0", False), ("valkey 10", False)],
+)
+def test_a_format_that_came_later_is_read_by_who_made_it(product: str, *, loads: bool) -> None:
+    assert bool(images.refusal("REDIS0099", product, "redis 9.1.0")) is not loads
+
+
+def test_a_log_of_many_parts_is_read_again() -> None:
+    parts = {f"log/events-20260101T000000.{n:06}Z.json.gz": b"" for n in range(10_000)}
+    archive.read(io.BytesIO(written(PARTS | parts)), Kept())
 
 
 def test_what_loads_the_snapshot_does_not_matter_where_it_is_not_restored(tmp_path: Path) -> None:

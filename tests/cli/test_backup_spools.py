@@ -111,6 +111,34 @@ def test_a_log_that_is_begun_anew_meanwhile_makes_the_copy_begin_anew(tmp_path: 
     copy.close()
 
 
+class Closed(Interrupted):
+    """After the first try its ingest goes, and its log with it."""
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[Callable[[bytes], None]]:
+        self.begun += 1
+        with Writer.part(self, name) as write:
+            yield write
+        if self.begun == 2:
+            self.spool.delete(self.spool.oldest(1000, 1 << 30))
+            self.spool.append([an_entry(number) for number in self.spool.numbers(5)])
+            self.spool.close()
+
+
+def test_a_log_that_is_gone_in_the_second_try_is_not_that_of_the_first(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "live", "r", max_bytes=1 << 30)
+    spool.append([an_entry(number) for number in spool.numbers(50)])
+    out = io.BytesIO()
+    writer = Closed(out, spool)
+    folders.add_spools(writer, tmp_path / "live")
+    writer.finish(SERVER, 1, {})
+    assert writer.begun == 3
+    restored(out.getvalue(), SPOOL, tmp_path / "copy")
+    copy = Spool(tmp_path / "copy", "r", max_bytes=1 << 30)
+    assert [entry.seq for entry in copy.oldest(1000, 1 << 30)] == list(range(51, 56))
+    copy.close()
+
+
 def test_the_numbers_of_a_restored_spool_go_on_behind_those_that_were_given(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "live", "r", max_bytes=1 << 30)
     last = spool.numbers(5)[-1]

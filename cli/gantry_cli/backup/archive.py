@@ -26,7 +26,7 @@ PIECE = 8 << 20  # also what writing and reading take of memory, about
 HEAD, LAST = "gantry-backup.json", "manifest.json"
 _LEVEL = 1  # the server has compressed its snapshot already
 _GZIP = 31  # what zlib calls the form of gzip
-_MOST_JSON = 1 << 20
+_MOST_JSON = 16 << 20  # a log may have 10,000 parts
 _NAME = re.compile(rf"((?:{'|'.join(KINDS)})/(?!\.)[A-Za-z0-9._:@+-]{{1,200}})\.([0-9]{{6}})")
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError)
 

@@ -104,6 +104,7 @@ class Staging:
     def _moves(self, kind: str, found: Manifest, mark: str) -> list[tuple[Path, Path]]:
         stage, folder = self._made[kind], self.folders[kind]
         names = [part.file for part in found.parts_of(kind)]
+        _leave_only(stage, names)
         if kind == SERVER:
             return _server_files(stage, folder, names, mark)
         if kind == SPOOL:
@@ -118,6 +119,13 @@ class Staging:
         if self._file is not None:
             self._file[1].close()
             self._file = None
+
+
+def _leave_only(stage: Path, names: list[str]) -> None:
+    """A try that was begun anew may have left a spool's log, which would be taken into the database."""
+    for path in stage.iterdir():
+        if path.name not in names:
+            path.unlink()
 
 
 def _server_files(stage: Path, folder: Path, names: list[str], mark: str) -> list[tuple[Path, Path]]:

@@ -26,14 +26,15 @@ def restore(source: IO[bytes], places: Places) -> Manifest:
     placing.refuse_what_is_there(places.folders, [kind for kind in places.folders if kind != LOG])  # that may hold none
     with placing.Staging(places.folders) as staging:
         found = archive.read(source, staging)
-        if SERVER in places.folders and (reason := images.refusal(found.server.image, places.product)):
+        maker = f"{found.server.product} {found.server.version}"
+        if SERVER in places.folders and (reason := images.refusal(found.server.image, places.product, maker)):
             raise BackupProblem(reason)
         if {SERVER, SPOOL} & set(places.folders) and found.schema > max(READABLE):
             raise BackupProblem(
                 f"the archive holds entries of schema {found.schema} (made by gantry {found.head.gantry}), this "
                 f"version reads {', '.join(map(str, READABLE))}: restore it with one that reads them"
             )
-        staging.put(found, images.major(places.product or f"{found.server.product} {found.server.version}"))
+        staging.put(found, images.major(places.product or maker))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Self
 
 import redis.exceptions
@@ -102,8 +102,7 @@ class Snapshot:
     async def _line(self) -> bytes:
         """The next line that is not empty."""
         for _ in range(_MOST_BLANKS):
-            async with asyncio.timeout(self._quiet_s):
-                line: bytes = await self._reader.readline()
+            line = await self._answered(self._reader.readline())
             if not line:
                 raise BackupProblem("the server closed the connection before its snapshot began")
             if line.strip():
@@ -111,11 +110,19 @@ class Snapshot:
         raise BackupProblem("the server's snapshot does not begin")
 
     async def _read(self, most: int) -> bytes:
-        async with asyncio.timeout(self._quiet_s):
-            piece: bytes = await self._reader.read(most)
+        piece = await self._answered(self._reader.read(most))
         if not piece:
             raise BackupProblem("the server closed the connection in the middle of its snapshot")
         return piece
+
+    async def _answered(self, reading: Awaitable[bytes]) -> bytes:
+        try:
+            async with asyncio.timeout(self._quiet_s):
+                return await reading
+        except TimeoutError:
+            raise BackupProblem(f"the server has sent nothing for {self._quiet_s:g} s") from None
+        except (OSError, ValueError) as error:  # ValueError: a line without an end
+            raise BackupProblem(f"the server broke the snapshot off: {error}") from error
 
     @property
     def _reader(self) -> asyncio.StreamReader:
