@@ -43,6 +43,18 @@ async def test_lag_and_pending_say_what_waits(stage, client, keys):
     assert (group["lag"], group["pending"]) == (1, 2)
 
 
+async def test_a_pull_ends_before_what_a_later_version_wrote(stage, client, keys):
+    await stage.entries(2)
+    await stage.decide(*(Accept("", (a_measure(),)) for _ in range(2)))
+    fields = (await client.xrevrange(keys.events, count=1))[0][1]
+    await client.xadd(keys.events, {**fields, b"v": b"2"})
+    await client.xadd(keys.events, fields)
+    first, second = await stage.lanes.pull(), await stage.lanes.pull()
+    assert (first.moved, first.newer, second.moved, second.newer) == (2, "", 0, "2")
+    group = await publisher_group(client, keys)
+    assert (group["lag"], group["pending"]) == (2, 2)
+
+
 async def test_what_somebody_else_pulled_is_not_pulled_again(stage, client, keys):
     class Slow:
         """Between its peek and its pull another publisher pulls."""
