@@ -78,6 +78,15 @@ def test_services_may_finish_what_is_in_hand() -> None:
         assert allowed > (grace_s(slowest) + 5 if name == "publisher" else GRACE_S), name
 
 
+@pytest.mark.parametrize("service", OURS)
+def test_a_service_that_is_just_starting_hears_that_it_is_to_stop(service: str) -> None:
+    assert COMPOSE["services"][service]["init"], "signals without a handler do not reach process 1"
+
+
+def test_the_server_runs_with_what_was_tried_and_no_module() -> None:
+    assert COMPOSE["services"]["redis"]["entrypoint"] == ["redis-server"], "the public image's own script loads modules"
+
+
 def test_the_demo_stands_apart_from_a_real_installation() -> None:
     demo = dict(line.split("=", 1) for line in (ROOT / "demo.env").read_text().splitlines() if re.match(r"[A-Z]", line))
     assert demo["COMPOSE_PROJECT_NAME"] != COMPOSE["name"]
