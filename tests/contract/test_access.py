@@ -106,6 +106,18 @@ def test_keys_of_others_are_neither_read_nor_written(at: At, user: str, key: str
                 client.eval(script, 1, key)
 
 
+@pytest.mark.usefixtures("client")
+def test_the_journal_takes_no_measure_from_the_publishers(at: At, owner: redis.Redis) -> None:
+    owner.xadd(K.events, {"a": "b"})
+    with redis.from_url(at.url("journal")) as client:
+        for line in (
+            *(f"XREADGROUP GROUP publisher lanes STREAMS {K.events} >", f"XACK {K.events} publisher 1-1"),
+            *(f"XGROUP DESTROY {K.events} publisher", f"XREAD STREAMS {K.events} 0"),
+        ):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command(*line.split())
+
+
 LANE = (K.lane("evd", "a"), K.limit("evd", "a"))
 MOVING = {  # what moves units from one place of the books to another, with keys as its callers name them
     "append": [K.raw, K.ledger, K.inside, K.producer("p"), K.rollup("minutes"), K.rollup("hours")],

@@ -61,6 +61,7 @@ class User:
     adds: tuple[str, ...] = ()  # only write
     changes: tuple[str, ...] = ()  # both
     groups: tuple[str, ...] = ()  # streams that it may not read: only see and make their groups
+    counts: tuple[str, ...] = ()  # of those: may count what lies in it, but not take it from a group (XREADGROUP reads)
     named: tuple[str, ...] = ()  # keys that its scripts only read, where `reads` has more than those
 
 
@@ -116,7 +117,8 @@ USERS: Mapping[str, User] = {
         ),
         reads=(_ANY.ledger, _ANY.last, _ANY.dedup, _ANY.breaker("*"), _ANY.alive("*", "*")),
         groups=(_ANY.raw, _ANY.events),  # both: the keys of one command must be allowed in one place
-        changes=(*_BEHIND, _ANY.lease(JOURNAL_DUTY), _ANY.alive("journal", "*")),
+        counts=(_ANY.events,),
+        changes=(_ANY.receipts, _ANY.outcomes, _ANY.lease(JOURNAL_DUTY), _ANY.alive("journal", "*")),
     ),
     "dashboard": User(
         purpose="shows everything, and does what its operator may",
@@ -180,6 +182,7 @@ def _rules(user: User, digest: str | None) -> str:
     words = ["resetchannels", f"#{digest}" if digest else "nopass", *_patterns(user)]
     words += [f"+{command}" for command in commands_of(user)]
     words += [_selector(user.groups, _GROUPS_ALONE)] if user.groups else []
+    words += [_selector(user.counts, ("xrange",))] if user.counts else []
     words += [_selector(_of_scripts(user), ("eval", "evalsha"))] if user.scripts else []
     return " ".join(words)
 

@@ -31,7 +31,8 @@ async def prepare(client: Client, keys: Topology) -> None:
     with contextlib.suppress(redis.exceptions.OutOfMemoryError):  # the journal tries again until it has them
         for stream in (keys.receipts, keys.outcomes):
             await _make(client, stream, topology.JOURNAL_GROUP)
-    await client.xgroup_destroy(keys.events, topology.JOURNAL_GROUP)  # where it stood before receipts carried measures
+    if await _is_there(client, keys.events, topology.JOURNAL_GROUP):  # from before receipts carried measures
+        await client.xgroup_destroy(keys.events, topology.JOURNAL_GROUP)
 
 
 async def _make(client: Client, stream: str, group: str) -> None:
