@@ -89,6 +89,8 @@ def _toml(text: str) -> dict[str, Any]:
         raise Malformed(f"line {number}: not TOML: {reason[:100]}") from error
     except RecursionError as error:
         raise Malformed("line 1: nested too deeply") from error
+    except ValueError as error:  # Python reads no integer of more than some thousand digits
+        raise Malformed("a number in it is too long") from error
 
 
 def _fault(table: object) -> tuple[str, str]:

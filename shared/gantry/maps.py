@@ -111,6 +111,8 @@ def _pairs(text: str) -> dict[str, str]:
         raise Malformed(f"line {error.lineno}: not JSON: {error.msg}") from error
     except RecursionError as error:
         raise Malformed("line 1: nested too deeply") from error
+    except ValueError as error:  # Python reads no integer of more than some thousand digits
+        raise Malformed("a number in it is too long") from error
     if not isinstance(given, _Object):
         raise Malformed("line 1: not a JSON object whose values are all texts")
     found: dict[str, str] = {}

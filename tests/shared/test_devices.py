@@ -69,6 +69,7 @@ burst = 1\r
         ("\n\n[device.a", "line 3: not TOML: "),
         (b"[device.a]\n# \xff\n", "line 2: not UTF-8"),
         ("a = " + "[" * 20_000, "line 1: nested too deeply"),
+        ("a = " + "1" * 5000, "a number in it is too long"),
         ("\n[devices.a]\nburst = 3\n", "line 2: 'devices' is none of device, recorder, counter"),
         ("burst = 3\n", "line 1: 'burst' is none of device, recorder, counter"),
         ("device = 3\n", "line 1: 'device' is not a table of devices"),

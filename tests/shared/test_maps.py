@@ -58,6 +58,7 @@ def test_a_list_of_nothing_but_comments_allows_all(tmp_path: Path) -> None:
         ("serials", '{"a": "b\\nc"}', "line 1: a text must be"),
         ("serials", '{"a": "b", "a": "c"}', "'a' stands there twice"),
         ("serials", "[" * 100_000, "line 1: nested too deeply"),
+        ("serials", '{"a": ' + "1" * 5000 + "}", "a number in it is too long"),
         ("names", b"\xff", "line 1: not UTF-8"),
         ("names", "NaN", "line 1: not a JSON object"),
     ],
