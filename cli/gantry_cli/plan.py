@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashboard.config import Config as Dashboard
-from gantry import devices, maps
 from gantry.errors import SettingsError
+from gantry.runtime import bad_files
 from gantry.settings import Settings, load
 from gantry_cli.child import Program
 from gantry_cli.provision.config import Config as Provision
@@ -66,7 +66,7 @@ def choose(environ: Mapping[str, str]) -> Choice:
             load(each.config, settings)
         except SettingsError as error:
             problems |= dict.fromkeys(error.problems)
-    problems |= dict.fromkeys(_bad_files(environ))
+    problems |= dict.fromkeys(bad_files(Path(environ.get("CONFIG_DIR") or Settings().config_dir)))
     if problems:
         raise SettingsError(list(problems))
     return Choice(services, left_out)
@@ -123,17 +123,6 @@ def setting_names() -> set[str]:
     kinds: tuple[type[Settings], ...] = (*(service.config for service in SERVICES), Provision)
     fields = {field.upper() for kind in kinds for field in kind.model_fields}
     return fields | {f"{name}_FILE" for name in fields}
-
-
-def _bad_files(environ: Mapping[str, str]) -> list[str]:
-    """What the processor and the publisher would refuse of CONFIG_DIR."""
-    folder, problems = Path(environ.get("CONFIG_DIR") or Settings().config_dir), []
-    for load_files in (maps.load, devices.load):
-        try:
-            load_files(folder)
-        except SettingsError as error:
-            problems += error.problems
-    return problems
 
 
 def _given(name: str, environ: Mapping[str, str]) -> bool:

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -58,6 +59,11 @@ def problems_of(kind: type[Settings], environ: Mapping[str, str]) -> list[str]:
         folder = settings.load(kind, environ).config_dir
     except SettingsError as error:
         return error.problems
+    return bad_files(folder)
+
+
+def bad_files(folder: Path) -> list[str]:
+    """What is wrong with the files of CONFIG_DIR: one sentence each."""
     problems: list[str] = []
     for load_files in (maps.load, devices.load):
         try:
