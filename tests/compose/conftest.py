@@ -32,7 +32,7 @@ def image() -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="session")
 def stack(image: dict[str, str]) -> Iterator[Stack]:
     """The whole stack with its twins, healthy, and a name that only this run knows."""
-    made = Stack(f"gantry-check-{secrets.token_hex(4)}", settings=image)
+    made = Stack(f"gantry-check-{secrets.token_hex(4)}", settings={**image, "TWIN_RATE": "20"})
     try:
         made.compose("up", "--detach", "--wait", "--wait-timeout", "240")
         yield made
