@@ -182,6 +182,7 @@ def test_files_are_for_their_owner_and_the_servers_for_its_group(tmp_path: Path)
 def test_a_value_goes_where_it_belongs_and_is_never_said(tmp_path: Path) -> None:
     said = run(tmp_path, "put", "IOTA_APIKEY_EVD", given="key-of-evd\n")
     assert "publisher: iota_apikey_evd is set" in said
+    assert "restarted" not in said, "nothing runs yet that could have read it"
     assert (
         handed(tmp_path, "publisher", "iota_apikey_evd")
         == handed(tmp_path, "gantry", "iota_apikey_evd")
@@ -192,7 +193,10 @@ def test_a_value_goes_where_it_belongs_and_is_never_said(tmp_path: Path) -> None
     assert [line.split()[:2] for line in listed.splitlines() if line.startswith("IOTA_APIKEY_EVD")] == [
         ["IOTA_APIKEY_EVD", "put"]
     ]
-    run(tmp_path, "remove", "IOTA_APIKEY_EVD")
+    again = run(tmp_path, "put", "IOTA_APIKEY_EVD", given="another-key").splitlines()
+    assert "publisher: iota_apikey_evd is set; one that runs takes it over when it is restarted" in again
+    assert "gantry: iota_apikey_evd is set" in again, "the command line reads it each time"
+    assert "publisher: iota_apikey_evd is not set any more" in run(tmp_path, "remove", "IOTA_APIKEY_EVD")
     assert handed(tmp_path, "publisher", "iota_apikey_evd") == ""
 
 

@@ -37,8 +37,16 @@ def make(store: Store, wish: Wish, env: Found, now: datetime, say: Callable[[str
     certificate_of_counters(store, wish, known, now, say)
     certificate_of_server(store, wish, now, say)
     for (folder, name), content in contents.files(known, wish.server, demo=wish.demo).items():
-        if store.hand_out(folder, name, content) and content:
-            say(f"{folder}: {name} is set")
+        before = store.holds(folder, name)
+        if store.hand_out(folder, name, content) and (before or content):
+            say(changed(folder, name, content, before=before))
+
+
+def changed(folder: str, name: str, content: str, *, before: bool) -> str:
+    """What a person is told; a service reads its secrets at start only."""
+    told = f"{folder}: {name} is {'set' if content else 'not set any more'}"
+    running = before and folder in (*names.clients(), names.TWINS) and folder not in (names.OPERATOR, names.ADMIN)
+    return f"{told}; one that runs takes it over when it is restarted" if running else told
 
 
 def known_of(store: Store, env: Found, *, demo: bool) -> Known:

@@ -66,6 +66,10 @@ class Store:
         path.unlink(missing_ok=True)
         return there
 
+    def holds(self, folder: str, name: str) -> bool:
+        """Whether a service's folder has that file, be it empty."""
+        return (self.root / folder / name).exists()
+
     def hand_out(self, folder: str, name: str, content: str) -> bool:
         """Into a service's folder; whether anything changed. The server's files are for its group, too."""
         return self._write(self.root / folder / name, content, 0o640 if folder == names.SERVER else 0o600)
