@@ -1,7 +1,8 @@
 #!/usr/bin/env -S python3 -IS
 """A container's health: exit 0 if /readyz of this very container says 200, else 1 with what it says.
 
-Runs every few seconds in every container, so it is a bare socket: importing an HTTP client would cost four times as much.
+Runs every few seconds in every container, so it is a bare socket: importing an HTTP client would cost four times as
+much.
 """
 
 import os
