@@ -39,27 +39,10 @@ DANGEROUS = {user: {"config|get", *LOOKS} for user in SERVICES} | {
     "admin": {"acl|load"},
     LOOK: set[str](),
 }
+_BEHIND = [K.events, K.dead, K.outcomes, K.receipts, K.accounts, K.lane("evd", "a"), K.lane_state("evd")]
 HIDDEN = {  # what a user can neither read nor write
-    "ingest-dahua": [
-        K.events,
-        K.dead,
-        K.outcomes,
-        K.receipts,
-        K.accounts,
-        K.lane("evd", "a"),
-        K.lane_state("evd"),
-        K.seen,
-    ],
-    "ingest-axis": [
-        K.events,
-        K.dead,
-        K.outcomes,
-        K.receipts,
-        K.accounts,
-        K.lane("evd", "a"),
-        K.lane_state("evd"),
-        K.lease("x"),
-    ],
+    "ingest-dahua": [*_BEHIND, K.seen],
+    "ingest-axis": [*_BEHIND, K.lease("x")],
     "processor": [K.accounts, K.session("x"), K.lane("evd", "a"), K.due("evd"), K.breaker("evd"), K.lease("journal")],
     "publisher": [K.raw, K.accounts, K.session("x"), K.dedup, K.seen, K.last, K.producer("x"), K.lease("processor")],
     "journal": [K.raw, K.accounts, K.session("x"), K.dead, K.inside, K.lane("evd", "a"), K.lease("processor")],
